@@ -1,0 +1,53 @@
+import { Injectable, Optional, type CallHandler, type ExecutionContext, type NestInterceptor } from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
+import { catchError, concatMap, from, map, throwError, type Observable } from 'rxjs';
+import { Clock } from '../clock/clock.js';
+import { toProblem } from '../errors/problem.js';
+import { AUDITED, type AuditRule } from './access.metadata.js';
+import { AuditLog, type AuditEntry } from './audit.port.js';
+import { principalName } from './principal.js';
+
+/** Writes every call of an `@Audited` route before it is answered; worn by those routes alone. */
+@Injectable()
+export class AuditInterceptor implements NestInterceptor {
+  constructor(
+    private readonly clock: Clock,
+    @Optional() private readonly auditLog?: AuditLog,
+  ) {}
+
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    const { auditLog } = this;
+    const rule = Reflect.getMetadata(AUDITED, context.getHandler()) as AuditRule | undefined;
+    if (!rule || !auditLog) return next.handle();
+    const request = context.switchToHttp().getRequest<FastifyRequest>();
+    return next.handle().pipe(
+      catchError((error: unknown) =>
+        from(auditLog.record(this.entry(rule, request, error))).pipe(concatMap(() => throwError(() => error))),
+      ),
+      concatMap((answer) => from(auditLog.record(this.entry(rule, request, undefined, answer))).pipe(map(() => answer))),
+    );
+  }
+
+  private entry(rule: AuditRule, request: FastifyRequest, error?: unknown, answer?: unknown): AuditEntry {
+    const problem = error === undefined ? undefined : toProblem(error, request.id);
+    return {
+      atMs: this.clock.now(),
+      actor: request.principal ? principalName(request.principal) : null,
+      action: rule.action,
+      kind: rule.kind,
+      target: targetOf(rule, request, answer),
+      ip: request.ip,
+      requestId: request.id,
+      result: problem === undefined ? 'ok' : problem.status === 403 ? 'refused' : 'failed',
+      code: problem?.code ?? null,
+    };
+  }
+}
+
+/** The route parameter the rule names, else the id of what was made. */
+function targetOf(rule: AuditRule, request: FastifyRequest, answer: unknown): string | null {
+  const params = request.params as Record<string, string> | undefined;
+  if (rule.target && params?.[rule.target]) return params[rule.target] ?? null;
+  if (typeof answer === 'object' && answer !== null && 'id' in answer) return String(answer.id);
+  return null;
+}

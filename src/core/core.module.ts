@@ -1,0 +1,80 @@
+import { Module, type DynamicModule, type NestModule, type OnModuleInit, type Provider } from '@nestjs/common';
+import { DiscoveryModule, HttpAdapterHost, MetadataScanner } from '@nestjs/core';
+import type { FastifyInstance } from 'fastify';
+import { hostname } from 'node:os';
+import { v4 as uuidv4 } from 'uuid';
+import { AuditInterceptor } from './access/audit.interceptor.js';
+import { Clock, SystemClock } from './clock/clock.js';
+import { Instance, type CoreOptions } from './core.options.js';
+import { absentDatabase } from './database/absent-database.js';
+import { Database } from './database/database.js';
+import { openDatabase } from './database/open-database.js';
+import { EventBus } from './events/event-bus.js';
+import { HttpBoundary } from './http/http-boundary.js';
+import { InstanceBus } from './instance-bus/instance-bus.js';
+import { Leases } from './leases/leases.js';
+import { Shutdown } from './lifecycle/shutdown.js';
+import { Outbox } from './outbox/outbox.js';
+import { RedisConnections } from './redis/redis-connections.js';
+
+/** The ground floor: what every module stands on. Import it once, before the modules. */
+@Module({})
+export class CoreModule implements NestModule, OnModuleInit {
+  constructor(
+    private readonly adapter: HttpAdapterHost,
+    private readonly boundary: HttpBoundary,
+    private readonly bus: InstanceBus,
+    private readonly database: Database,
+  ) {}
+
+  static forRoot(options: CoreOptions = {}): DynamicModule {
+    const shared: Provider[] = [
+      { provide: Clock, useClass: SystemClock },
+      { provide: Instance, useFactory: (clock: Clock) => instanceOf(options, clock), inject: [Clock] },
+      { provide: Database, useFactory: (shutdown: Shutdown) => databaseOf(options, shutdown), inject: [Shutdown] },
+      { provide: RedisConnections, useFactory: (shutdown: Shutdown) => redisOf(options, shutdown), inject: [Shutdown] },
+      { provide: InstanceBus, useFactory: busOf, inject: [Database, Clock, Shutdown] },
+      ...[Shutdown, EventBus, Leases, Outbox, AuditInterceptor],
+    ];
+    return {
+      module: CoreModule,
+      global: true,
+      imports: [DiscoveryModule],
+      providers: [...shared, HttpBoundary, MetadataScanner],
+      exports: shared,
+    };
+  }
+
+  /** Nest calls this before it registers routes, which is when hooks and route policies must be there. */
+  configure(): void {
+    const fastify = this.adapter.httpAdapter?.getInstance<Partial<FastifyInstance>>();
+    if (fastify?.addHook) this.boundary.install(fastify as FastifyInstance);
+  }
+
+  async onModuleInit(): Promise<void> {
+    if (this.database.isConfigured) await this.bus.start();
+  }
+}
+
+function instanceOf({ instanceId }: CoreOptions, clock: Clock): Instance {
+  return new Instance(instanceId ?? `${hostname()}:${process.pid}`, uuidv4(), clock.now());
+}
+
+async function databaseOf({ database: options }: CoreOptions, shutdown: Shutdown): Promise<Database> {
+  if (!options) return absentDatabase();
+  const database = await openDatabase(options);
+  shutdown.register('close', 'database pool', () => database.close());
+  return database;
+}
+
+function redisOf({ redis }: CoreOptions, shutdown: Shutdown): RedisConnections {
+  const connections = new RedisConnections(redis?.url);
+  shutdown.register('close', 'redis', () => connections.close());
+  return connections;
+}
+
+function busOf(database: Database, clock: Clock, shutdown: Shutdown): InstanceBus {
+  const bus = new InstanceBus(database, clock);
+  shutdown.register('close', 'instance bus', () => bus.stop());
+  return bus;
+}

@@ -1,0 +1,230 @@
+import { Logger } from '@nestjs/common';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Pool, PoolClient, QueryConfig, QueryResultRow } from 'pg';
+import type { DataSource } from 'typeorm';
+import { DependencyUnavailableError } from '../errors/errors.js';
+import { addressOfDataSource, type Address } from './address.js';
+import { CircuitBreaker } from './circuit-breaker.js';
+import { DATABASE_DEFAULTS } from './database.options.js';
+import { isConnectionLost, isNothingSent, isTransient } from './sql-errors.js';
+
+/** Runs statements; either a pooled connection each, or all on the connection of one transaction. */
+export interface Queryable {
+  /** @returns the rows */
+  query<Row extends QueryResultRow>(text: string, values?: readonly unknown[], options?: QueryOptions): Promise<Row[]>;
+  /** @returns the number of rows affected */
+  execute(text: string, values?: readonly unknown[], options?: QueryOptions): Promise<number>;
+}
+
+export interface QueryOptions {
+  /**
+   * How long the caller waits for connection and answer together, in milliseconds. Default 4,500:
+   * a request must be answered within 5 s even when PostgreSQL is gone.
+   */
+  readonly timeoutMs?: number;
+  /** The statement changes nothing, so it may run again when the connection is lost half-way. */
+  readonly readOnly?: boolean;
+}
+
+export interface TransactionOptions {
+  readonly timeoutMs?: number;
+  /** How often a transaction that lost a race (40001, 40P01) runs again. Default 5. */
+  readonly retries?: number;
+}
+
+export interface PoolStats {
+  readonly size: number;
+  readonly idle: number;
+  readonly waiting: number;
+  readonly max: number;
+}
+
+const DEFAULT_TIMEOUT_MS = 4_500;
+const DEFAULT_RETRIES = 5;
+/** Callers beyond this many waiting ones are refused at once instead of queueing without bound. */
+const MAX_WAITING = 1_000;
+
+/**
+ * PostgreSQL as every store sees it. Adds to the pool what a service must have: a deadline on every
+ * statement, refusal at once while the server is known to be away, one repetition where nothing was
+ * sent, repetition of transactions that lost a race, and a log of slow statements without their values.
+ */
+export class Database implements Queryable {
+  private readonly logger = new Logger(Database.name);
+  private readonly pool: Pool;
+  private readonly breaker = new CircuitBreaker();
+  private readonly slowQueryMs: number;
+  private readonly owned: boolean;
+  readonly isConfigured: boolean = true;
+  /** Statements slower than the threshold, since the start. */
+  slowQueries = 0;
+  /** Statements under way now. */
+  activeQueries = 0;
+
+  constructor(
+    readonly dataSource: DataSource,
+    options: { readonly slowQueryMs?: number | undefined; readonly owned?: boolean } = {},
+  ) {
+    this.pool = poolOf(dataSource);
+    this.slowQueryMs = options.slowQueryMs ?? DATABASE_DEFAULTS.slowQueryMs;
+    this.owned = options.owned ?? true;
+  }
+
+  async query<Row extends QueryResultRow>(text: string, values: readonly unknown[] = [], options: QueryOptions = {}): Promise<Row[]> {
+    return (await this.run<Row>(text, values, options)).rows;
+  }
+
+  async execute(text: string, values: readonly unknown[] = [], options: QueryOptions = {}): Promise<number> {
+    return (await this.run(text, values, options)).rowCount ?? 0;
+  }
+
+  /**
+   * Runs `work` in one transaction, committed when it resolves and rolled back when it throws.
+   * `work` runs again after a lost race, so it must have no effect outside the transaction.
+   */
+  async transaction<T>(work: (tx: Queryable) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
+    const deadline = performance.now() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.withClient(deadline, (client) => this.runTransaction(client, deadline, work));
+      } catch (error) {
+        if (!isTransient(error) || attempt > (options.retries ?? DEFAULT_RETRIES)) throw error;
+        await sleep(jitterMs(attempt));
+      }
+    }
+  }
+
+  /** Where this database is, for sessions that live outside the pool. */
+  get address(): Address {
+    return addressOfDataSource(this.dataSource);
+  }
+
+  /** A dedicated session outside the statement deadline, for COPY and exported snapshots. Release it. */
+  async session(timeoutMs = DEFAULT_TIMEOUT_MS): Promise<PoolClient> {
+    return this.checkOut(performance.now() + timeoutMs);
+  }
+
+  /** @throws DatabaseRequiredError naming the module, where no database is configured */
+  requireFor(_moduleName: string): void {}
+
+  stats(): PoolStats {
+    const { totalCount, idleCount, waitingCount, options } = this.pool;
+    return { size: totalCount, idle: idleCount, waiting: waitingCount, max: options.max };
+  }
+
+  /** Closes the pool; a data source that the surrounding app brought stays open. */
+  async close(): Promise<void> {
+    if (this.owned && this.dataSource.isInitialized) await this.dataSource.destroy();
+  }
+
+  private async run<Row extends QueryResultRow>(text: string, values: readonly unknown[], options: QueryOptions) {
+    const deadline = performance.now() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+    const once = () => this.withClient(deadline, (client) => this.send<Row>(client, text, values, deadline));
+    try {
+      return await once();
+    } catch (error) {
+      const cause = error instanceof DependencyUnavailableError ? error.cause : error;
+      const mayRepeat = isNothingSent(cause) || (options.readOnly === true && isConnectionLost(cause));
+      if (!mayRepeat || performance.now() >= deadline) throw error;
+      return once();
+    }
+  }
+
+  private async runTransaction<T>(client: PoolClient, deadline: number, work: (tx: Queryable) => Promise<T>): Promise<T> {
+    const tx: Queryable = {
+      query: async <Row extends QueryResultRow>(text: string, values: readonly unknown[] = []) =>
+        (await this.send<Row>(client, text, values, deadline)).rows,
+      execute: async (text, values = []) => (await this.send(client, text, values, deadline)).rowCount ?? 0,
+    };
+    await this.send(client, 'BEGIN', [], deadline);
+    try {
+      const result = await work(tx);
+      await this.send(client, 'COMMIT', [], deadline);
+      return result;
+    } catch (error) {
+      if (!isConnectionLost(error)) await this.send(client, 'ROLLBACK', [], deadline);
+      throw error;
+    }
+  }
+
+  /** Lends a connection; one that failed or whose deadline passed is destroyed, not handed to the next caller. */
+  private async withClient<T>(deadline: number, use: (client: PoolClient) => Promise<T>): Promise<T> {
+    const client = await this.checkOut(deadline);
+    try {
+      const result = await use(client);
+      client.release();
+      this.breaker.succeeded();
+      return result;
+    } catch (error) {
+      const lost = isConnectionLost(error);
+      client.release(lost);
+      if (!lost) throw error;
+      this.breaker.failed();
+      throw new DependencyUnavailableError('PostgreSQL', error);
+    }
+  }
+
+  private async checkOut(deadline: number): Promise<PoolClient> {
+    if (!this.breaker.mayTry() || this.pool.waitingCount >= MAX_WAITING) throw new DependencyUnavailableError('PostgreSQL');
+    try {
+      return await this.connectBefore(deadline);
+    } catch (error) {
+      if (!isConnectionLost(error)) throw error;
+      this.breaker.failed();
+      throw new DependencyUnavailableError('PostgreSQL', error);
+    }
+  }
+
+  private connectBefore(deadline: number): Promise<PoolClient> {
+    return new Promise((resolve, reject) => {
+      let late = false;
+      const timer = setTimeout(() => {
+        late = true;
+        reject(new Error('timeout exceeded when trying to connect'));
+      }, Math.max(0, deadline - performance.now()));
+      this.pool.connect().then(
+        (client) => {
+          clearTimeout(timer);
+          if (late) client.release();
+          else resolve(client);
+        },
+        (error: Error) => {
+          clearTimeout(timer);
+          reject(error);
+        },
+      );
+    });
+  }
+
+  private async send<Row extends QueryResultRow>(client: PoolClient, text: string, values: readonly unknown[], deadline: number) {
+    const startedMs = performance.now();
+    const config: QueryConfig & { query_timeout: number } = {
+      text,
+      values: values as unknown[],
+      query_timeout: Math.max(1, Math.ceil(deadline - startedMs)),
+    };
+    this.activeQueries += 1;
+    try {
+      return await client.query<Row>(config);
+    } finally {
+      this.activeQueries -= 1;
+      this.noteIfSlow(text, performance.now() - startedMs);
+    }
+  }
+
+  private noteIfSlow(text: string, tookMs: number): void {
+    if (tookMs < this.slowQueryMs) return;
+    this.slowQueries += 1;
+    this.logger.warn({ tookMs: Math.round(tookMs), sql: text.replace(/\s+/g, ' ').trim().slice(0, 500) }, 'slow query');
+  }
+}
+
+/** 10, 20, 40 … ms, each halved or not at random, so that the same racers do not meet again. */
+function jitterMs(attempt: number): number {
+  return 10 * 2 ** (attempt - 1) * (0.5 + Math.random());
+}
+
+/** TypeORM keeps its node-postgres pool here; its statements and ours share it. */
+function poolOf(dataSource: DataSource): Pool {
+  return (dataSource.driver as unknown as { master: Pool }).master;
+}

@@ -1,0 +1,15 @@
+import { applyDecorators, HttpCode } from '@nestjs/common';
+import { ApiOperation, ApiResponse } from '@nestjs/swagger';
+import type { z } from 'zod';
+
+/**
+ * Says what a route answers, for the OpenAPI document; the status is also the one that is sent.
+ * @param summary one line that says what the route is for
+ */
+export function Answers(status: number, summary: string, schema?: z.ZodType): MethodDecorator {
+  return applyDecorators(
+    HttpCode(status),
+    ApiOperation({ summary }),
+    ApiResponse({ status, description: summary, ...(schema && { standardSchema: schema }) } as never),
+  );
+}
