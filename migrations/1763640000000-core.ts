@@ -32,7 +32,15 @@ export class Core1763640000000 implements MigrationInterface {
         CONSTRAINT pk_outbox PRIMARY KEY (id),
         CONSTRAINT uq_outbox_topic_key UNIQUE (topic, key),
         CONSTRAINT ck_outbox_state CHECK (state IN ('pending', 'sent', 'dead')))`);
-    await runner.query(`CREATE INDEX ix_outbox_due ON vigia.outbox (next_attempt_at) WHERE state = 'pending'`);
+    await runner.query(
+      `CREATE INDEX ix_outbox_due ON vigia.outbox (next_attempt_at) WHERE state = 'pending'`,
+    );
+    await runner.query(`
+      CREATE TABLE vigia.worker_heartbeat (
+        id smallint NOT NULL,
+        at timestamptz(3) NOT NULL,
+        CONSTRAINT pk_worker_heartbeat PRIMARY KEY (id),
+        CONSTRAINT ck_worker_heartbeat_one CHECK (id = 1))`);
     await runner.query(`
       CREATE TABLE vigia.job_progress (
         job_id uuid NOT NULL,
@@ -59,7 +67,7 @@ export class Core1763640000000 implements MigrationInterface {
   }
 
   async down(runner: QueryRunner): Promise<void> {
-    for (const table of ['job_progress', 'outbox', 'leases', 'bus_versions']) {
+    for (const table of ['job_progress', 'worker_heartbeat', 'outbox', 'leases', 'bus_versions']) {
       await runner.query(`DROP TABLE vigia.${table}`);
     }
   }

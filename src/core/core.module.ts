@@ -1,4 +1,11 @@
-import { Module, type DynamicModule, type NestModule, type OnModuleInit, type Provider } from '@nestjs/common';
+import {
+  Module,
+  type DynamicModule,
+  type NestModule,
+  type OnApplicationBootstrap,
+  type OnModuleInit,
+  type Provider,
+} from '@nestjs/common';
 import { DiscoveryModule, HttpAdapterHost, MetadataScanner } from '@nestjs/core';
 import type { FastifyInstance } from 'fastify';
 import { hostname } from 'node:os';
@@ -12,6 +19,8 @@ import { openDatabase } from './database/open-database.js';
 import { EventBus } from './events/event-bus.js';
 import { HttpBoundary } from './http/http-boundary.js';
 import { InstanceBus } from './instance-bus/instance-bus.js';
+import { JobProgress } from './jobs/job-progress.js';
+import { Jobs } from './jobs/jobs.js';
 import { Leases } from './leases/leases.js';
 import { Shutdown } from './lifecycle/shutdown.js';
 import { Outbox } from './outbox/outbox.js';
@@ -19,22 +28,32 @@ import { RedisConnections } from './redis/redis-connections.js';
 
 /** The ground floor: what every module stands on. Import it once, before the modules. */
 @Module({})
-export class CoreModule implements NestModule, OnModuleInit {
+export class CoreModule implements NestModule, OnModuleInit, OnApplicationBootstrap {
   constructor(
     private readonly adapter: HttpAdapterHost,
     private readonly boundary: HttpBoundary,
     private readonly bus: InstanceBus,
     private readonly database: Database,
+    private readonly jobs: Jobs,
+    private readonly progress: JobProgress,
   ) {}
 
   static forRoot(options: CoreOptions = {}): DynamicModule {
     const shared: Provider[] = [
       { provide: Clock, useClass: SystemClock },
       { provide: Instance, useFactory: (clock: Clock) => instanceOf(options, clock), inject: [Clock] },
-      { provide: Database, useFactory: (shutdown: Shutdown) => databaseOf(options, shutdown), inject: [Shutdown] },
-      { provide: RedisConnections, useFactory: (shutdown: Shutdown) => redisOf(options, shutdown), inject: [Shutdown] },
+      {
+        provide: Database,
+        useFactory: (shutdown: Shutdown) => databaseOf(options, shutdown),
+        inject: [Shutdown],
+      },
+      {
+        provide: RedisConnections,
+        useFactory: (shutdown: Shutdown) => redisOf(options, shutdown),
+        inject: [Shutdown],
+      },
       { provide: InstanceBus, useFactory: busOf, inject: [Database, Clock, Shutdown] },
-      ...[Shutdown, EventBus, Leases, Outbox, AuditInterceptor],
+      ...[Shutdown, EventBus, Leases, Outbox, Jobs, JobProgress, AuditInterceptor],
     ];
     return {
       module: CoreModule,
@@ -53,6 +72,13 @@ export class CoreModule implements NestModule, OnModuleInit {
 
   async onModuleInit(): Promise<void> {
     if (this.database.isConfigured) await this.bus.start();
+  }
+
+  /** By now every module has defined its jobs. */
+  async onApplicationBootstrap(): Promise<void> {
+    if (!this.database.isConfigured) return;
+    await this.jobs.start();
+    this.progress.start();
   }
 }
 

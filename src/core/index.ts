@@ -3,7 +3,12 @@ export type { AuditKind, AuditRule } from './access/access.metadata.js';
 export { authorize, type AccessPolicy } from './access/access.policy.js';
 export { AuditLog, type AuditEntry } from './access/audit.port.js';
 export { Authenticator, type Credentials } from './access/authenticator.port.js';
-export { principalName, type ApiKeyPrincipal, type Principal, type UserPrincipal } from './access/principal.js';
+export {
+  principalName,
+  type ApiKeyPrincipal,
+  type Principal,
+  type UserPrincipal,
+} from './access/principal.js';
 export { roleCovers, ROLES, TIERS, type Role, type Tier } from './access/role.js';
 export { Clock, SystemClock } from './clock/clock.js';
 export { Ticker, type Tick } from './clock/ticker.js';
@@ -24,10 +29,28 @@ export { credentialsOf } from './http/credentials.js';
 export { decodeCursor, encodeCursor, toPage, type Page } from './http/cursor.js';
 export { requestIdOf } from './http/request-id.js';
 export { RestController } from './http/rest-controller.decorator.js';
-export type { RoutePolicy } from './http/route-policy.js';
+export { routePolicyOf, type RoutePolicy } from './http/route-policy.js';
 export { SchemaPipe } from './http/schema.pipe.js';
 export * from './http/schemas.js';
 export { InstanceBus } from './instance-bus/instance-bus.js';
+export {
+  JOB_PROGRESS_TOPIC,
+  JobProgress,
+  JobTracker,
+  LOST_AFTER_MS,
+  type JobProgressRow,
+  type JobState,
+  type JobUpdate,
+  type NewJob,
+} from './jobs/job-progress.js';
+export {
+  Jobs,
+  type JobContext,
+  type JobDefinition,
+  type JobSchedule,
+  type JobStats,
+  type Lane,
+} from './jobs/jobs.js';
 export { LeaderLoop } from './leases/leader-loop.js';
 export { LeaseLostError, Leases, type Lease } from './leases/leases.js';
 export { Shutdown, type ShutdownPhase } from './lifecycle/shutdown.js';

@@ -15,7 +15,8 @@ import type { Principal } from './principal.js';
 import type { Role } from './role.js';
 
 /** The route answers callers without a credential. */
-export const Public = (): CustomDecorator => SetMetadata<string, AccessPolicy>(ACCESS_POLICY, { kind: 'public' });
+export const Public = (): CustomDecorator =>
+  SetMetadata<string, AccessPolicy>(ACCESS_POLICY, { kind: 'public' });
 
 /**
  * The least role that may call; `'key'` lets any API key in besides. On a class it holds for every

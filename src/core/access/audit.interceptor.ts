@@ -1,4 +1,10 @@
-import { Injectable, Optional, type CallHandler, type ExecutionContext, type NestInterceptor } from '@nestjs/common';
+import {
+  Injectable,
+  Optional,
+  type CallHandler,
+  type ExecutionContext,
+  type NestInterceptor,
+} from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { catchError, concatMap, from, map, throwError, type Observable } from 'rxjs';
 import { Clock } from '../clock/clock.js';
@@ -22,9 +28,13 @@ export class AuditInterceptor implements NestInterceptor {
     const request = context.switchToHttp().getRequest<FastifyRequest>();
     return next.handle().pipe(
       catchError((error: unknown) =>
-        from(auditLog.record(this.entry(rule, request, error))).pipe(concatMap(() => throwError(() => error))),
+        from(auditLog.record(this.entry(rule, request, error))).pipe(
+          concatMap(() => throwError(() => error)),
+        ),
       ),
-      concatMap((answer) => from(auditLog.record(this.entry(rule, request, undefined, answer))).pipe(map(() => answer))),
+      concatMap((answer: unknown) =>
+        from(auditLog.record(this.entry(rule, request, undefined, answer))).pipe(map(() => answer)),
+      ),
     );
   }
 

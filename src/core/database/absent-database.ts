@@ -3,7 +3,9 @@ import { Database } from './database.js';
 /** A module that needs PostgreSQL was imported without it. */
 export class DatabaseRequiredError extends Error {
   constructor(who: string) {
-    super(`${who} needs CoreModule.forRoot({ database: { url } }) or CoreModule.forRoot({ database: { dataSource } })`);
+    super(
+      `${who} needs CoreModule.forRoot({ database: { url } }) or CoreModule.forRoot({ database: { dataSource } })`,
+    );
     this.name = 'DatabaseRequiredError';
   }
 }
@@ -13,6 +15,14 @@ export function absentDatabase(): Database {
   const refuse = (who = 'this Vigia module'): never => {
     throw new DatabaseRequiredError(who);
   };
-  const stub = { requireFor: refuse, query: () => refuse(), execute: () => refuse(), transaction: () => refuse(), session: () => refuse(), stats: () => refuse(), close: async () => {} };
+  const stub = {
+    requireFor: refuse,
+    query: () => refuse(),
+    execute: () => refuse(),
+    transaction: () => refuse(),
+    session: () => refuse(),
+    stats: () => refuse(),
+    close: async () => {},
+  };
   return Object.assign(Object.create(Database.prototype) as Database, stub, { isConfigured: false });
 }

@@ -5,7 +5,10 @@ type PostgresOptions = Extract<DataSourceOptions, { type: 'postgres' }>;
 
 /** Where a PostgreSQL is, in the words of both libraries that connect to it. */
 export interface Address {
-  readonly typeorm: Pick<PostgresOptions, 'url' | 'host' | 'port' | 'username' | 'password' | 'database' | 'ssl'>;
+  readonly typeorm: Pick<
+    PostgresOptions,
+    'url' | 'host' | 'port' | 'username' | 'password' | 'database' | 'ssl'
+  >;
   readonly pg: pg.ClientConfig;
 }
 
@@ -15,7 +18,8 @@ export function addressOfUrl(url: string): Address {
 
 /** The address of a data source that somebody else configured. */
 export function addressOfDataSource({ options }: DataSource): Address {
-  if (options.type !== 'postgres') throw new Error(`Vigia needs a PostgreSQL data source, not ${options.type}`);
+  if (options.type !== 'postgres')
+    throw new Error(`Vigia needs a PostgreSQL data source, not ${options.type}`);
   const { url, host, port, username, password, database, ssl } = options;
   const typeorm = defined({ url, host, port, username, password, database, ssl });
   if (url) return { typeorm, pg: defined({ connectionString: url, ssl }) as pg.ClientConfig };

@@ -11,7 +11,11 @@ import { isConnectionLost, isNothingSent, isTransient } from './sql-errors.js';
 /** Runs statements; either a pooled connection each, or all on the connection of one transaction. */
 export interface Queryable {
   /** @returns the rows */
-  query<Row extends QueryResultRow>(text: string, values?: readonly unknown[], options?: QueryOptions): Promise<Row[]>;
+  query<Row extends QueryResultRow>(
+    text: string,
+    values?: readonly unknown[],
+    options?: QueryOptions,
+  ): Promise<Row[]>;
   /** @returns the number of rows affected */
   execute(text: string, values?: readonly unknown[], options?: QueryOptions): Promise<number>;
 }
@@ -53,6 +57,7 @@ export class Database implements Queryable {
   private readonly logger = new Logger(Database.name);
   private readonly pool: Pool;
   private readonly breaker = new CircuitBreaker();
+  private readonly heard = new WeakSet<PoolClient>();
   private readonly slowQueryMs: number;
   private readonly owned: boolean;
   readonly isConfigured: boolean = true;
@@ -70,7 +75,11 @@ export class Database implements Queryable {
     this.owned = options.owned ?? true;
   }
 
-  async query<Row extends QueryResultRow>(text: string, values: readonly unknown[] = [], options: QueryOptions = {}): Promise<Row[]> {
+  async query<Row extends QueryResultRow>(
+    text: string,
+    values: readonly unknown[] = [],
+    options: QueryOptions = {},
+  ): Promise<Row[]> {
     return (await this.run<Row>(text, values, options)).rows;
   }
 
@@ -117,7 +126,11 @@ export class Database implements Queryable {
     if (this.owned && this.dataSource.isInitialized) await this.dataSource.destroy();
   }
 
-  private async run<Row extends QueryResultRow>(text: string, values: readonly unknown[], options: QueryOptions) {
+  private async run<Row extends QueryResultRow>(
+    text: string,
+    values: readonly unknown[],
+    options: QueryOptions,
+  ) {
     const deadline = performance.now() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
     const once = () => this.withClient(deadline, (client) => this.send<Row>(client, text, values, deadline));
     try {
@@ -130,7 +143,11 @@ export class Database implements Queryable {
     }
   }
 
-  private async runTransaction<T>(client: PoolClient, deadline: number, work: (tx: Queryable) => Promise<T>): Promise<T> {
+  private async runTransaction<T>(
+    client: PoolClient,
+    deadline: number,
+    work: (tx: Queryable) => Promise<T>,
+  ): Promise<T> {
     const tx: Queryable = {
       query: async <Row extends QueryResultRow>(text: string, values: readonly unknown[] = []) =>
         (await this.send<Row>(client, text, values, deadline)).rows,
@@ -165,7 +182,8 @@ export class Database implements Queryable {
   }
 
   private async checkOut(deadline: number): Promise<PoolClient> {
-    if (!this.breaker.mayTry() || this.pool.waitingCount >= MAX_WAITING) throw new DependencyUnavailableError('PostgreSQL');
+    if (!this.breaker.mayTry() || this.pool.waitingCount >= MAX_WAITING)
+      throw new DependencyUnavailableError('PostgreSQL');
     try {
       return await this.connectBefore(deadline);
     } catch (error) {
@@ -178,13 +196,17 @@ export class Database implements Queryable {
   private connectBefore(deadline: number): Promise<PoolClient> {
     return new Promise((resolve, reject) => {
       let late = false;
-      const timer = setTimeout(() => {
-        late = true;
-        reject(new Error('timeout exceeded when trying to connect'));
-      }, Math.max(0, deadline - performance.now()));
+      const timer = setTimeout(
+        () => {
+          late = true;
+          reject(new Error('timeout exceeded when trying to connect'));
+        },
+        Math.max(0, deadline - performance.now()),
+      );
       this.pool.connect().then(
         (client) => {
           clearTimeout(timer);
+          this.hearErrors(client);
           if (late) client.release();
           else resolve(client);
         },
@@ -196,7 +218,22 @@ export class Database implements Queryable {
     });
   }
 
-  private async send<Row extends QueryResultRow>(client: PoolClient, text: string, values: readonly unknown[], deadline: number) {
+  /**
+   * A connection that is cut while lent out says so by an event, and an unheard error event ends the
+   * process. The statement under way fails by itself, so there is nothing more to do.
+   */
+  private hearErrors(client: PoolClient): void {
+    if (this.heard.has(client)) return;
+    this.heard.add(client);
+    client.on('error', (error) => this.logger.debug(`connection lost: ${error.message}`));
+  }
+
+  private async send<Row extends QueryResultRow>(
+    client: PoolClient,
+    text: string,
+    values: readonly unknown[],
+    deadline: number,
+  ) {
     const startedMs = performance.now();
     const config: QueryConfig & { query_timeout: number } = {
       text,
@@ -215,7 +252,10 @@ export class Database implements Queryable {
   private noteIfSlow(text: string, tookMs: number): void {
     if (tookMs < this.slowQueryMs) return;
     this.slowQueries += 1;
-    this.logger.warn({ tookMs: Math.round(tookMs), sql: text.replace(/\s+/g, ' ').trim().slice(0, 500) }, 'slow query');
+    this.logger.warn(
+      { tookMs: Math.round(tookMs), sql: text.replace(/\s+/g, ' ').trim().slice(0, 500) },
+      'slow query',
+    );
   }
 }
 

@@ -74,7 +74,9 @@ async function refuseNewer(client: pg.Client): Promise<void> {
 }
 
 async function appliedMigrations(client: pg.Client): Promise<string[]> {
-  const { rows: found } = await client.query<{ found: string | null }>(`SELECT to_regclass('vigia.migrations')::text AS found`);
+  const { rows: found } = await client.query<{ found: string | null }>(
+    `SELECT to_regclass('vigia.migrations')::text AS found`,
+  );
   if (!found[0]?.found) return [];
   const { rows } = await client.query<{ name: string }>('SELECT name FROM vigia.migrations ORDER BY id');
   return rows.map(({ name }) => name);

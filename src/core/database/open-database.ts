@@ -1,6 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DataSource } from 'typeorm';
-import { DATABASE_DEFAULTS, STATEMENT_TIMEOUT_MS, type DatabaseAddress, type DatabaseOptions } from './database.options.js';
+import {
+  DATABASE_DEFAULTS,
+  STATEMENT_TIMEOUT_MS,
+  type DatabaseAddress,
+  type DatabaseOptions,
+} from './database.options.js';
 import { addressOfDataSource } from './address.js';
 import { Database } from './database.js';
 import { migrate } from './migrate.js';
@@ -54,7 +59,10 @@ async function initialize(dataSource: DataSource, connectTimeoutMs: number): Pro
 }
 
 function connectTimeoutOf(options: DatabaseOptions): number {
-  return ('connectTimeoutMs' in options ? options.connectTimeoutMs : undefined) ?? DATABASE_DEFAULTS.connectTimeoutMs;
+  return (
+    ('connectTimeoutMs' in options ? options.connectTimeoutMs : undefined) ??
+    DATABASE_DEFAULTS.connectTimeoutMs
+  );
 }
 
 function withoutUndefined<T extends object>(value: T): T {

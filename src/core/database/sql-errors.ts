@@ -2,9 +2,31 @@
 const TRANSIENT = new Set(['40001', '40P01']);
 
 /** Server-side ends of a session: admin shutdown, crash, starting up, too many connections, idle time-outs. */
-const LOST = new Set(['57P01', '57P02', '57P03', '57P05', '53300', '25P03', '25P04', '08000', '08001', '08003', '08004', '08006']);
+const LOST = new Set([
+  '57P01',
+  '57P02',
+  '57P03',
+  '57P05',
+  '53300',
+  '25P03',
+  '25P04',
+  '08000',
+  '08001',
+  '08003',
+  '08004',
+  '08006',
+]);
 
-const NETWORK = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH']);
+const NETWORK = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+]);
 
 /** node-postgres reports these without a code. */
 const LOST_MESSAGE =
@@ -34,5 +56,8 @@ export function isNothingSent(error: unknown): boolean {
 }
 
 export function isUniqueViolation(error: unknown, constraint?: string): boolean {
-  return sqlState(error) === '23505' && (!constraint || (error as { constraint?: string }).constraint === constraint);
+  return (
+    sqlState(error) === '23505' &&
+    (!constraint || (error as { constraint?: string }).constraint === constraint)
+  );
 }

@@ -80,6 +80,8 @@ export class RateLimitedError extends VigiaError {
 /** Something this request needs (PostgreSQL, Redis, an object store) cannot be reached just now. */
 export class DependencyUnavailableError extends VigiaError {
   constructor(dependency: string, cause?: unknown) {
-    super(503, 'DEPENDENCY_UNAVAILABLE', `${dependency} is not reachable just now; try again shortly`, { cause });
+    super(503, 'DEPENDENCY_UNAVAILABLE', `${dependency} is not reachable just now; try again shortly`, {
+      cause,
+    });
   }
 }

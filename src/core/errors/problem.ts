@@ -52,7 +52,16 @@ const DETAILS: Readonly<Record<number, string>> = {
 export function toProblem(error: unknown, requestId: string): Problem {
   if (error instanceof VigiaError) {
     const { status, code, message, errors, extra } = error;
-    return { ...extra, type: 'about:blank', title: titleOf(status), status, detail: message, code, requestId, ...(errors && { errors }) };
+    return {
+      ...extra,
+      type: 'about:blank',
+      title: titleOf(status),
+      status,
+      detail: message,
+      code,
+      requestId,
+      ...(errors && { errors }),
+    };
   }
   const status = statusOf(error);
   const known = CODES[status];

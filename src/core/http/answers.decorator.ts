@@ -10,6 +10,6 @@ export function Answers(status: number, summary: string, schema?: z.ZodType): Me
   return applyDecorators(
     HttpCode(status),
     ApiOperation({ summary }),
-    ApiResponse({ status, description: summary, ...(schema && { standardSchema: schema }) } as never),
+    ApiResponse({ status, description: summary, ...(schema && { standardSchema: schema }) }),
   );
 }

@@ -17,10 +17,14 @@ export function encodeCursor(key: CursorKey): string {
  * @param shape the type of each part, so that a forged cursor cannot reach SQL with another
  * @throws ValidationFailedError for a cursor that this list did not hand out
  */
-export function decodeCursor(cursor: string | undefined, shape: readonly ('string' | 'number')[]): CursorKey | null {
+export function decodeCursor(
+  cursor: string | undefined,
+  shape: readonly ('string' | 'number')[],
+): CursorKey | null {
   if (cursor === undefined) return null;
   const key = parse(cursor);
-  const fits = Array.isArray(key) && key.length === shape.length && shape.every((type, i) => typeof key[i] === type);
+  const fits =
+    Array.isArray(key) && key.length === shape.length && shape.every((type, i) => typeof key[i] === type);
   if (!fits) throw badCursor();
   return key as CursorKey;
 }

@@ -112,7 +112,10 @@ function describeRoute(controller: new (...args: never[]) => object, name: strin
   if (!policy) return;
   const config = (Reflect.getMetadata(ROUTE_CONFIG, handler) ?? {}) as object;
   Reflect.defineMetadata(ROUTE_CONFIG, { ...config, vigia: policy }, handler);
-  if (Reflect.getMetadata(STATUS, handler) === undefined && Reflect.getMetadata(METHOD, handler) === RequestMethod.POST) {
+  if (
+    Reflect.getMetadata(STATUS, handler) === undefined &&
+    Reflect.getMetadata(METHOD, handler) === RequestMethod.POST
+  ) {
     Reflect.defineMetadata(STATUS, HttpStatus.OK, handler); // Nest's own default is 201
   }
 }

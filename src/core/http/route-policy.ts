@@ -18,7 +18,11 @@ declare module 'fastify' {
 type Handler = (...args: unknown[]) => unknown;
 
 /** Reads the policy of one handler from its decorators; undefined when it has no access decorator at all. */
-export function routePolicyOf(controller: new (...args: never[]) => object, handler: Handler, name: string): RoutePolicy | undefined {
+export function routePolicyOf(
+  controller: new (...args: never[]) => object,
+  handler: Handler,
+  name: string,
+): RoutePolicy | undefined {
   const read = <T>(key: string) =>
     (Reflect.getMetadata(key, handler) ?? Reflect.getMetadata(key, controller)) as T | undefined;
   const access = read<AccessPolicy>(ACCESS_POLICY);

@@ -20,7 +20,12 @@ export class SchemaPipe implements PipeTransform {
   }
 }
 
-type Issue = { readonly message: string; readonly path?: readonly unknown[] | undefined; readonly code?: string; readonly keys?: readonly string[] };
+type Issue = {
+  readonly message: string;
+  readonly path?: readonly unknown[] | undefined;
+  readonly code?: string;
+  readonly keys?: readonly string[];
+};
 
 function toFieldError(issue: Issue): FieldError {
   const path = (issue.path ?? []).map((part) => String(isSegment(part) ? part.key : part)).join('.');

@@ -59,7 +59,8 @@ export function inOrder(range: { from?: Date | undefined; to?: Date | undefined 
 export const RANGE_FAULT = { path: ['from'], message: 'from must be before to' };
 
 /** The answer of a list. */
-export const pageOf = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item), nextCursor: z.string().nullable() });
+export const pageOf = <T extends z.ZodType>(item: T) =>
+  z.object({ items: z.array(item), nextCursor: z.string().nullable() });
 
 /** An instant in an answer. */
 export const isoText = z.string().meta({ format: 'date-time' });

@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
 import pg from 'pg';
-import { Clock } from '../clock/clock.js';
+import type { Clock } from '../clock/clock.js';
 import { Ticker } from '../clock/ticker.js';
 import type { Database, Queryable } from '../database/database.js';
 
@@ -45,7 +45,9 @@ export class InstanceBus {
     private readonly database: Database,
     private readonly clock: Clock,
   ) {
-    this.ticker = new Ticker({ name: 'instance-bus', intervalMs: POLL_INTERVAL_MS }, clock, () => this.poll());
+    this.ticker = new Ticker({ name: 'instance-bus', intervalMs: POLL_INTERVAL_MS }, clock, () =>
+      this.poll(),
+    );
   }
 
   async start(): Promise<void> {
@@ -150,7 +152,9 @@ export class InstanceBus {
     for (const listener of this.listeners.get(topic) ?? []) {
       Promise.resolve()
         .then(() => listener(id))
-        .catch((error: Error) => this.logger.error(`listener of ${topic} failed: ${error.message}`, error.stack));
+        .catch((error: Error) =>
+          this.logger.error(`listener of ${topic} failed: ${error.message}`, error.stack),
+        );
     }
   }
 }

@@ -44,7 +44,9 @@ export class LeaderLoop {
     if (!this.lease) return;
     await this.leases
       .release(this.lease)
-      .catch((error: Error) => this.logger.warn(`lease not released, it expires by itself: ${error.message}`));
+      .catch((error: Error) =>
+        this.logger.warn(`lease not released, it expires by itself: ${error.message}`),
+      );
     this.lease = null;
   }
 

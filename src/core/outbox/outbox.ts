@@ -108,7 +108,10 @@ export class Outbox {
   private async deliver({ id, topic, key, payload, attempts }: OutboxRow): Promise<void> {
     try {
       await this.handlers.get(topic)?.({ id, topic, key, payload, attempt: attempts });
-      await this.database.execute(`UPDATE vigia.outbox SET state = 'sent', sent_at = clock_timestamp() WHERE id = $1`, [id]);
+      await this.database.execute(
+        `UPDATE vigia.outbox SET state = 'sent', sent_at = clock_timestamp() WHERE id = $1`,
+        [id],
+      );
     } catch (error) {
       await this.failed(id, topic, attempts, error as Error);
     }
@@ -116,7 +119,9 @@ export class Outbox {
 
   private async failed(id: string, topic: string, attempts: number, error: Error): Promise<void> {
     const dead = error instanceof OutboxRefusedError || attempts >= MAX_ATTEMPTS;
-    this.logger.warn(`${topic} ${id}: attempt ${attempts} failed${dead ? ', given up' : ''}: ${error.message}`);
+    this.logger.warn(
+      `${topic} ${id}: attempt ${attempts} failed${dead ? ', given up' : ''}: ${error.message}`,
+    );
     await this.database.execute(
       `UPDATE vigia.outbox SET state = $2, last_error = $3, next_attempt_at = clock_timestamp() + $4 * interval '1 millisecond'
        WHERE id = $1`,

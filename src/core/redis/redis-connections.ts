@@ -97,7 +97,7 @@ function open(url: string, options: RedisOptions): RedisClient {
   const first = new URL(nodes[0] ?? '');
   const cluster: ClusterOptions = {
     enableOfflineQueue: false,
-    clusterRetryStrategy: options.retryStrategy as (attempt: number) => number,
+    clusterRetryStrategy: options.retryStrategy,
     redisOptions: {
       ...options,
       ...(first.username && { username: decodeURIComponent(first.username) }),

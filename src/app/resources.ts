@@ -1,0 +1,41 @@
+import { mkdir } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { Env } from '../config/env.js';
+import { generatedSecret } from '../config/secrets.js';
+import { startEmbeddedPostgres, type EmbeddedPostgres } from '../database/embedded-postgres/index.js';
+
+/** What the environment leaves open in embedded mode, made and filled in. */
+export interface Resources {
+  readonly databaseUrl: string;
+  readonly jwtSecret: string;
+  /** 32 bytes in base64. */
+  readonly secretsKey: string;
+  readonly dataDirectory: string;
+  /** Lets go of the embedded server; the last instance stops it. */
+  readonly release: () => Promise<void>;
+}
+
+export interface StartLog {
+  info(message: string): void;
+  warn(message: string): void;
+  error(message: string): void;
+}
+
+export async function prepareResources(env: Env, log: StartLog): Promise<Resources> {
+  const dataDirectory = resolve(env.DATA_DIR);
+  await mkdir(dataDirectory, { recursive: true });
+  const embedded =
+    env.DATABASE_URL === undefined ? await startEmbeddedPostgres({ dataDirectory, log }) : undefined;
+  return {
+    databaseUrl: env.DATABASE_URL ?? urlOf(embedded),
+    jwtSecret: env.JWT_SECRET ?? (await generatedSecret(dataDirectory, 'jwt-secret')),
+    secretsKey: env.SECRETS_KEY ?? (await generatedSecret(dataDirectory, 'secrets-key')),
+    dataDirectory,
+    release: async () => embedded?.stop(),
+  };
+}
+
+function urlOf(embedded: EmbeddedPostgres | undefined): string {
+  if (!embedded) throw new Error('neither DATABASE_URL nor the embedded PostgreSQL is there');
+  return embedded.url;
+}

@@ -1,0 +1,79 @@
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pino } from 'pino';
+import type { Env } from '../config/env.js';
+import { Shutdown } from '../core/index.js';
+import { createApp } from './create-app.js';
+import { loggerOptions } from './logging.js';
+import { prepareResources, type Resources } from './resources.js';
+
+/** From the signal to the exit; what is not done by then is cut. */
+const STOP_DEADLINE_MS = 15_000;
+
+interface Running {
+  readonly app: NestFastifyApplication;
+  readonly resources: Resources;
+}
+
+/** Starts the service, listens, and stops it in order when a signal comes. */
+export async function run(env: Env): Promise<void> {
+  const log = pino(loggerOptions(env.LOG_LEVEL));
+  watchForDefects(log);
+  const resources = await prepareResources(env, log);
+  try {
+    const app = await createApp({ env, resources, onAdminCreated: printAdmin });
+    await listen(app, env);
+    stopOnSignal({ app, resources }, env, log);
+  } catch (error) {
+    await resources.release();
+    throw error;
+  }
+}
+
+async function listen(app: NestFastifyApplication, env: Env): Promise<void> {
+  await app.listen(env.PORT, env.HOST);
+  const url = await app.getUrl();
+  process.stdout.write(`Vigia is ready at ${url} (API documentation at ${url}/api/docs)\n`);
+}
+
+/** The one place where a password is shown: it is stored nowhere. */
+function printAdmin(email: string, password: string): void {
+  process.stdout.write(
+    `First start: administrator ${email}, password ${password} (shown once, change it after signing in)\n`,
+  );
+}
+
+function stopOnSignal(running: Running, env: Env, log: pino.Logger): void {
+  let stopping = false;
+  const stop = (signal: NodeJS.Signals) => {
+    if (stopping) return;
+    stopping = true;
+    log.info(`${signal}: stopping`);
+    setTimeout(() => {
+      log.error(`not stopped after ${STOP_DEADLINE_MS} ms, exiting anyway`);
+      process.exit(1);
+    }, STOP_DEADLINE_MS).unref();
+    stopInOrder(running, env).then(
+      () => process.exit(0),
+      (error: Error) => {
+        log.error(error, 'the stop failed');
+        process.exit(1);
+      },
+    );
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+}
+
+/** Readiness fails first, so that balancers send nothing new while the rest goes on serving. */
+async function stopInOrder({ app, resources }: Running, env: Env): Promise<void> {
+  app.get(Shutdown).beginDrain();
+  await sleep(env.SHUTDOWN_DELAY_MS);
+  await app.close();
+  await resources.release();
+}
+
+/** A forgotten promise must not end the service, and must not pass unseen either. */
+function watchForDefects(log: pino.Logger): void {
+  process.on('unhandledRejection', (reason) => log.error({ err: reason }, 'unhandled rejection'));
+}
