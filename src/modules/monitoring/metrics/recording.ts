@@ -1,0 +1,48 @@
+import { Injectable, type OnApplicationBootstrap, type OnModuleInit } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import type { FastifyInstance } from 'fastify';
+import { Jobs, Shutdown } from '../../../core/index.js';
+import { Collector } from './collector.js';
+import { MonitoringConfig } from './config/monitoring-config.js';
+import { EventLoopProbe } from './probes/event-loop.probe.js';
+import { RequestHooks } from './requests/request-hooks.js';
+import { SnapshotSources } from './snapshot-sources.js';
+
+/** Starts and ends the recording of metrics with the application. */
+@Injectable()
+export class MetricsRecording implements OnModuleInit, OnApplicationBootstrap {
+  private installed = false;
+
+  constructor(
+    private readonly adapter: HttpAdapterHost,
+    private readonly hooks: RequestHooks,
+    private readonly collector: Collector,
+    private readonly eventLoop: EventLoopProbe,
+    private readonly config: MonitoringConfig,
+    private readonly sources: SnapshotSources,
+    private readonly jobs: Jobs,
+    private readonly shutdown: Shutdown,
+  ) {}
+
+  /** Call from the module's `configure()`, which Nest runs before it registers routes. Once. */
+  installHooks(): void {
+    const fastify = this.adapter.httpAdapter?.getInstance<Partial<FastifyInstance>>();
+    if (this.installed || !fastify?.addHook) return;
+    this.installed = true;
+    this.hooks.install(fastify as FastifyInstance);
+  }
+
+  onModuleInit(): void {
+    this.eventLoop.start();
+    this.sources.register('jobs', () => this.jobs.stats());
+    this.shutdown.register('flush', 'metrics', () => this.collector.flush());
+    this.shutdown.register('close', 'event loop monitor', () => this.eventLoop.stop());
+  }
+
+  async onApplicationBootstrap(): Promise<void> {
+    this.collector.setInterval(this.config.current().collectIntervalMs);
+    this.config.onChange(({ collectIntervalMs }) => this.collector.setInterval(collectIntervalMs));
+    await this.collector.prime();
+    this.collector.start();
+  }
+}
