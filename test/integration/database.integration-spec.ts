@@ -38,7 +38,9 @@ describe(Database.name, () => {
   it('answers within its deadline when the server is a black hole, and recovers by itself', async () => {
     await proxy.blackHole();
     const startedMs = performance.now();
-    await expect(database.query('SELECT 1', [], { timeoutMs: 300 })).rejects.toThrow(DependencyUnavailableError);
+    await expect(database.query('SELECT 1', [], { timeoutMs: 300 })).rejects.toThrow(
+      DependencyUnavailableError,
+    );
     expect(performance.now() - startedMs).toBeLessThan(2_000);
     await proxy.pass();
     expect(await eventually(() => database.query('SELECT 1 AS one'), 10_000)).toEqual([{ one: 1 }]);
@@ -46,7 +48,10 @@ describe(Database.name, () => {
 
   it('refuses at once, without a wait, while the server is known to be away', async () => {
     await proxy.refuse();
-    for (let i = 0; i < 6; i++) await expect(database.query('SELECT 1', [], { timeoutMs: 200 })).rejects.toThrow(DependencyUnavailableError);
+    for (let i = 0; i < 6; i++)
+      await expect(database.query('SELECT 1', [], { timeoutMs: 200 })).rejects.toThrow(
+        DependencyUnavailableError,
+      );
     await proxy.blackHole();
     const startedMs = performance.now();
     await expect(database.query('SELECT 1')).rejects.toThrow(DependencyUnavailableError);
@@ -56,16 +61,32 @@ describe(Database.name, () => {
   it('repeats a read whose connection was cut, so the caller notices nothing', async () => {
     const [row] = await database.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
     const reading = database.query('SELECT pg_sleep(0.3), 1 AS one', [], { readOnly: true });
-    await eventually(() => database.query(`SELECT 1 FROM pg_stat_activity WHERE query LIKE '%one%' AND pid <> pg_backend_pid() AND datname = current_database()`).then((r) => r.length > 0));
-    await database.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '%pg_sleep(0.3)%'`);
+    await eventually(() =>
+      database
+        .query(
+          `SELECT 1 FROM pg_stat_activity WHERE query LIKE '%one%' AND pid <> pg_backend_pid() AND datname = current_database()`,
+        )
+        .then((r) => r.length > 0),
+    );
+    await database.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '%pg_sleep(0.3)%'`,
+    );
     expect(await reading).toHaveLength(1);
     expect(row).toBeDefined();
   });
 
   it('does not repeat a write whose connection was cut half-way: it may have happened', async () => {
-    const writing = database.query('WITH s AS (SELECT pg_sleep(0.3)) INSERT INTO vigia.t (id) SELECT 1 FROM s');
+    const writing = database.query(
+      'WITH s AS (SELECT pg_sleep(0.3)) INSERT INTO vigia.t (id) SELECT 1 FROM s',
+    );
     writing.catch(() => undefined);
-    await eventually(() => database.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE 'WITH s AS%'`).then((r) => r.length > 0));
+    await eventually(() =>
+      database
+        .query(
+          `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE 'WITH s AS%'`,
+        )
+        .then((r) => r.length > 0),
+    );
     await expect(writing).rejects.toThrow(DependencyUnavailableError);
     expect(await database.query('SELECT 1 FROM vigia.t')).toEqual([]);
   });
@@ -73,11 +94,14 @@ describe(Database.name, () => {
   it('runs transactions again that lost a race, each exactly once in effect', async () => {
     await database.execute('INSERT INTO vigia.t VALUES (1, 0)');
     const increment = () =>
-      database.transaction(async (tx) => {
-        await tx.execute('SET TRANSACTION ISOLATION LEVEL SERIALIZABLE');
-        const [row] = await tx.query<{ n: number }>('SELECT n FROM vigia.t WHERE id = 1');
-        await tx.execute('UPDATE vigia.t SET n = $1 WHERE id = 1', [row!.n + 1]);
-      }, { retries: 50 });
+      database.transaction(
+        async (tx) => {
+          await tx.execute('SET TRANSACTION ISOLATION LEVEL SERIALIZABLE');
+          const [row] = await tx.query<{ n: number }>('SELECT n FROM vigia.t WHERE id = 1');
+          await tx.execute('UPDATE vigia.t SET n = $1 WHERE id = 1', [row!.n + 1]);
+        },
+        { retries: 50 },
+      );
     await Promise.all(Array.from({ length: 5 }, increment));
     expect(await database.query('SELECT n FROM vigia.t')).toEqual([{ n: 5 }]);
   });

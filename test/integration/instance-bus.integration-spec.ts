@@ -52,7 +52,9 @@ describe(InstanceBus.name, () => {
     await eventually(() => heard.includes('first'));
     // Cut the listening session and change a row before it is back: only the poll can notice.
     await db.database.transaction(async (tx) => {
-      await tx.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'vigia-bus' AND datname = current_database()`);
+      await tx.query(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'vigia-bus' AND datname = current_database()`,
+      );
       await bus.publish(tx, 'lost', 'unheard');
     });
     await eventually(() => heard.includes(null) || heard.includes('unheard'), 3_000);

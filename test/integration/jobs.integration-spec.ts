@@ -31,7 +31,16 @@ describe(Jobs.name, () => {
     const ran: string[] = [];
     let release = () => {};
     const held = new Promise<void>((resolve) => (release = resolve));
-    const jobs = await start('a', [{ name: 'x.run', lane: 'short', run: async (rowId) => { ran.push(rowId); await held; } }]);
+    const jobs = await start('a', [
+      {
+        name: 'x.run',
+        lane: 'short',
+        run: async (rowId) => {
+          ran.push(rowId);
+          await held;
+        },
+      },
+    ]);
     await jobs.add('x.run', 'row-1');
     await eventually(() => ran.length === 1);
     await jobs.add('x.run', 'row-1');
@@ -57,7 +66,15 @@ describe(Jobs.name, () => {
     const ran: string[] = [];
     const unstarted = ['forgotten'];
     await start('a', [
-      { name: 'x.swept', lane: 'short', run: async (rowId) => { ran.push(rowId); unstarted.length = 0; }, unstarted: async () => [...unstarted] },
+      {
+        name: 'x.swept',
+        lane: 'short',
+        run: async (rowId) => {
+          ran.push(rowId);
+          unstarted.length = 0;
+        },
+        unstarted: async () => [...unstarted],
+      },
     ]);
     await eventually(() => ran.includes('forgotten'), 15_000);
   });
@@ -72,7 +89,8 @@ describe(Jobs.name, () => {
 describe(JobProgress.name, () => {
   let db: Awaited<ReturnType<typeof openTestDatabase>>;
   let progress: JobProgress;
-  const create = () => db.database.transaction((tx) => progress.create(tx, { kind: 'test', ownerId: 'u1', total: 10 }));
+  const create = () =>
+    db.database.transaction((tx) => progress.create(tx, { kind: 'test', ownerId: 'u1', total: 10 }));
   beforeAll(async () => {
     db = await openTestDatabase();
     const { bus, clock, leases, instance, shutdown } = coreServices(db.database);
@@ -89,7 +107,12 @@ describe(JobProgress.name, () => {
 
   it('has exactly one end: of many that race, one stands', async () => {
     const id = await create();
-    const ends = await Promise.all([progress.succeed(id, { rows: 1 }), progress.fail(id, 'X', 'x'), progress.cancel(id), progress.succeed(id)]);
+    const ends = await Promise.all([
+      progress.succeed(id, { rows: 1 }),
+      progress.fail(id, 'X', 'x'),
+      progress.cancel(id),
+      progress.succeed(id),
+    ]);
     expect(ends.filter(Boolean)).toHaveLength(1);
     const ended = await progress.find(id);
     expect(await progress.report(id, { done: 9 })).toBe(false);
@@ -108,7 +131,9 @@ describe(JobProgress.name, () => {
   it('ends a running job that fell silent as LOST, but not one that still waits for its turn', async () => {
     const [silent, waiting] = [await create(), await create()];
     await progress.report(silent, { done: 1 });
-    await db.database.execute(`UPDATE vigia.job_progress SET updated_at = clock_timestamp() - interval '61 s'`);
+    await db.database.execute(
+      `UPDATE vigia.job_progress SET updated_at = clock_timestamp() - interval '61 s'`,
+    );
     await (progress as unknown as { failLost(): Promise<void> }).failLost();
     expect(await progress.find(silent)).toMatchObject({ state: 'failed', error: { code: 'LOST' } });
     expect(await progress.find(waiting)).toMatchObject({ state: 'queued' });

@@ -36,14 +36,27 @@ describe('migrations', () => {
     await migrate(address);
     for (const name of [...NAMES].reverse()) expect(await revertLast(address)).toBe(name);
     expect(await revertLast(address)).toBeNull();
-    expect(await sql(`SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'vigia' AND c.relkind IN ('r', 'v') AND c.relname <> 'migrations'`)).toEqual([]);
-    expect(await sql(`SELECT p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'vigia'`)).toEqual([]);
+    expect(
+      await sql(
+        `SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'vigia' AND c.relkind IN ('r', 'v') AND c.relname <> 'migrations'`,
+      ),
+    ).toEqual([]);
+    expect(
+      await sql(
+        `SELECT p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'vigia'`,
+      ),
+    ).toEqual([]);
     expect(await migrate(address)).toEqual(NAMES);
   });
 
   it('make exactly the tables that the entities describe', async () => {
     await migrate(addressOfUrl(target.url));
-    const dataSource = new DataSource({ type: 'postgres', url: target.url, schema: 'vigia', entities: [...ENTITIES] });
+    const dataSource = new DataSource({
+      type: 'postgres',
+      url: target.url,
+      schema: 'vigia',
+      entities: [...ENTITIES],
+    });
     await dataSource.initialize();
     try {
       const { upQueries } = await dataSource.driver.createSchemaBuilder().log();
@@ -52,7 +65,9 @@ describe('migrations', () => {
       await dataSource.destroy();
     }
     const described = ENTITIES.length;
-    const tables = await sql(`SELECT 1 FROM pg_tables WHERE schemaname = 'vigia' AND tablename <> 'migrations'`);
+    const tables = await sql(
+      `SELECT 1 FROM pg_tables WHERE schemaname = 'vigia' AND tablename <> 'migrations'`,
+    );
     expect(tables).toHaveLength(described);
   });
 

@@ -1,5 +1,10 @@
 import { Logger } from '@nestjs/common';
-import { Outbox, OutboxRefusedError, OutboxRetryLaterError, type OutboxMessage } from '../../src/core/outbox/outbox.js';
+import {
+  Outbox,
+  OutboxRefusedError,
+  OutboxRetryLaterError,
+  type OutboxMessage,
+} from '../../src/core/outbox/outbox.js';
 import { coreServices } from '../support/core-services.js';
 import { openTestDatabase } from '../support/test-database.js';
 
@@ -14,11 +19,24 @@ describe(Outbox.name, () => {
     return outbox;
   };
   const stops: (() => Promise<void>)[] = [];
-  const append = (outbox: Outbox, topic: string, key: string) => db.database.transaction((tx) => outbox.append(tx, topic, key, { key }));
+  const append = (outbox: Outbox, topic: string, key: string) =>
+    db.database.transaction((tx) => outbox.append(tx, topic, key, { key }));
   const stateOf = async (key: string) =>
-    (await db.database.query<{ state: string; attempts: number; last_error: string | null; wait_ms: number }>(
-      `SELECT state, attempts, last_error, (extract(epoch FROM next_attempt_at - clock_timestamp()) * 1000.0)::float8 AS wait_ms FROM vigia.outbox WHERE key = $1`, [key]))[0];
-  const due = () => db.database.execute(`UPDATE vigia.outbox SET next_attempt_at = clock_timestamp() WHERE state = 'pending'`);
+    (
+      await db.database.query<{
+        state: string;
+        attempts: number;
+        last_error: string | null;
+        wait_ms: number;
+      }>(
+        `SELECT state, attempts, last_error, (extract(epoch FROM next_attempt_at - clock_timestamp()) * 1000.0)::float8 AS wait_ms FROM vigia.outbox WHERE key = $1`,
+        [key],
+      )
+    )[0];
+  const due = () =>
+    db.database.execute(
+      `UPDATE vigia.outbox SET next_attempt_at = clock_timestamp() WHERE state = 'pending'`,
+    );
 
   beforeAll(async () => {
     db = await openTestDatabase();
@@ -38,10 +56,12 @@ describe(Outbox.name, () => {
     const seen: string[] = [];
     outbox.handle('a', async ({ key }) => void seen.push(key));
     expect([await append(outbox, 'a', 'k1'), await append(outbox, 'a', 'k1')]).toEqual([true, false]);
-    await expect(db.database.transaction(async (tx) => {
-      await outbox.append(tx, 'a', 'k2', {});
-      throw new Error('no');
-    })).rejects.toThrow('no');
+    await expect(
+      db.database.transaction(async (tx) => {
+        await outbox.append(tx, 'a', 'k2', {});
+        throw new Error('no');
+      }),
+    ).rejects.toThrow('no');
     await outbox.relay();
     await outbox.relay();
     expect(seen).toEqual(['k1']);
@@ -88,7 +108,9 @@ describe(Outbox.name, () => {
   it('takes over the messages of a relay that died in mid-delivery, after its claim ended', async () => {
     const outbox = newOutbox();
     await append(outbox, 'e', 'k');
-    await db.database.execute(`UPDATE vigia.outbox SET attempts = 1, next_attempt_at = clock_timestamp() + interval '60 s'`);
+    await db.database.execute(
+      `UPDATE vigia.outbox SET attempts = 1, next_attempt_at = clock_timestamp() + interval '60 s'`,
+    );
     const seen: number[] = [];
     outbox.handle('e', async ({ attempt }) => void seen.push(attempt));
     await outbox.relay();

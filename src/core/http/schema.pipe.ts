@@ -16,20 +16,26 @@ export class SchemaPipe implements PipeTransform {
     const input = type === 'body' && value == null ? {} : value;
     const result = await schema['~standard'].validate(input);
     if (!result.issues) return result.value;
-    throw new ValidationFailedError(result.issues.slice(0, MAX_REPORTED_FAULTS).map(toFieldError));
+    throw new ValidationFailedError(result.issues.flatMap(toFieldErrors).slice(0, MAX_REPORTED_FAULTS));
   }
 }
 
-type Issue = {
+/** What zod adds to a standard issue. */
+interface Issue {
   readonly message: string;
   readonly path?: readonly unknown[] | undefined;
   readonly code?: string;
   readonly keys?: readonly string[];
-};
+}
 
-function toFieldError(issue: Issue): FieldError {
-  const path = (issue.path ?? []).map((part) => String(isSegment(part) ? part.key : part)).join('.');
-  return { path, message: issue.message };
+/** Unknown fields come as one issue of the object around them; clients are told of each by its own path. */
+function toFieldErrors(issue: Issue): FieldError[] {
+  const path = (issue.path ?? []).map((part) => String(isSegment(part) ? part.key : part));
+  if (issue.code !== 'unrecognized_keys') return [{ path: path.join('.'), message: issue.message }];
+  return (issue.keys ?? []).map((key) => ({
+    path: [...path, key].join('.'),
+    message: 'is not a known field',
+  }));
 }
 
 function isSegment(part: unknown): part is { key: PropertyKey } {

@@ -102,7 +102,10 @@ describe(AddressGuard.name, () => {
   const failureOf = (socket: Socket) =>
     new Promise<string | undefined>((resolve) => {
       socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code));
-      socket.once('connect', () => resolve('connected'));
+      socket.once('connect', () => {
+        socket.destroy();
+        resolve('connected');
+      });
     });
   const statusOf = (url: string, guard: AddressGuard) =>
     new Promise<string | number | undefined>((resolve) => {
