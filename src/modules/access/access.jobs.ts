@@ -1,0 +1,21 @@
+import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import { Clock, Instance, LeaderLoop, Leases, Shutdown } from '../../core/index.js';
+import { RetentionStore } from './stores/retention.store.js';
+
+const SWEEP_INTERVAL_MS = 60_000;
+
+/** What runs by itself: once a minute, on one instance, old rows are removed. */
+@Injectable()
+export class AccessJobs implements OnApplicationBootstrap {
+  private readonly sweep: LeaderLoop;
+
+  constructor(retention: RetentionStore, leases: Leases, instance: Instance, clock: Clock, shutdown: Shutdown) {
+    const options = { name: 'access-retention', holder: instance.id, intervalMs: SWEEP_INTERVAL_MS };
+    this.sweep = new LeaderLoop(options, leases, clock, (lease) => retention.sweep(lease));
+    shutdown.register('jobs', 'access retention', () => this.sweep.stop());
+  }
+
+  onApplicationBootstrap(): void {
+    this.sweep.start();
+  }
+}

@@ -1,0 +1,68 @@
+import { Injectable } from '@nestjs/common';
+import {
+  Clock,
+  ConflictError,
+  Database,
+  InstanceBus,
+  NotFoundError,
+  principalName,
+  toPage,
+  ValidationFailedError,
+  type Page,
+  type Principal,
+  type Role,
+  type Tier,
+} from '../../../core/index.js';
+import { BUS } from '../authentication/access-state.js';
+import { idCursor } from '../list-cursor.js';
+import { ApiKeysStore } from '../stores/api-keys.store.js';
+import type { ApiKey } from './api-key.types.js';
+import { keyText, newKeySecret } from './key-text.js';
+
+/** More keys than any installation needs; few enough to list, and to look through after an incident. */
+export const MAX_API_KEYS = 1_000;
+
+export interface CreateApiKey {
+  readonly name: string;
+  readonly role: Role;
+  readonly tier: Tier;
+  readonly expiresAt?: Date | undefined;
+}
+
+/** Keys for other programs. */
+@Injectable()
+export class ApiKeysService {
+  constructor(
+    private readonly database: Database,
+    private readonly keys: ApiKeysStore,
+    private readonly bus: InstanceBus,
+    private readonly clock: Clock,
+  ) {}
+
+  /** @returns the key's text, which is kept nowhere @throws ValidationFailedError ConflictError */
+  async create({ name, role, tier, expiresAt }: CreateApiKey, by: Principal): Promise<{ apiKey: ApiKey; text: string }> {
+    if (expiresAt && expiresAt.getTime() <= this.clock.now()) {
+      throw new ValidationFailedError([{ path: 'expiresAt', message: 'must be in the future' }]);
+    }
+    if ((await this.keys.count()) >= MAX_API_KEYS) {
+      throw new ConflictError(`there are ${MAX_API_KEYS} API keys already; delete one first`, 'API_KEY_LIMIT');
+    }
+    const { secret, secretHash } = newKeySecret();
+    const createdBy = principalName(by);
+    const apiKey = await this.keys.insert(this.database, { name, role, tier, secretHash, createdBy, expiresAt: expiresAt ?? null });
+    return { apiKey, text: keyText(apiKey.id, secret) };
+  }
+
+  async list(limit: number, cursor?: string): Promise<Page<ApiKey>> {
+    const rows = await this.keys.list(limit, idCursor(cursor));
+    return toPage(rows, limit, ({ id }) => [id], (key) => key);
+  }
+
+  /** @throws NotFoundError */
+  async remove(id: string): Promise<void> {
+    await this.database.transaction(async (tx) => {
+      if (!(await this.keys.markDeleted(tx, id))) throw new NotFoundError('the API key');
+      await this.bus.publish(tx, BUS.apiKey, id.toLowerCase());
+    });
+  }
+}

@@ -1,0 +1,93 @@
+import { Injectable } from '@nestjs/common';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Clock, RateLimitedError } from '../../../core/index.js';
+import { MAX_FAILURES } from './attempt-log.js';
+import { clientOf } from './client-address.js';
+import { LoginAttempts, type Attempt, type AttemptTicket } from './login-attempts.port.js';
+
+/** As many of one client's attempts as may be under way anywhere; the others wait here, in line. */
+const MAX_AT_ONCE_PER_CLIENT = MAX_FAILURES.address;
+/** Callers in line over all clients; beyond it they are told to come back. */
+export const MAX_IN_LINE = 1_000;
+/** While another instance holds the places: ask again every 50 ms, for at most 3 s. */
+const BUSY_POLL_MS = 50;
+const BUSY_TIMEOUT_MS = 3_000;
+
+interface Line {
+  running: number;
+  readonly waiting: (() => void)[];
+}
+
+/** Lets passwords be looked at under the login limits, for sign-in and for whatever else asks for one. */
+@Injectable()
+export class PasswordGate {
+  private readonly lines = new Map<string, Line>();
+  private inLine = 0;
+
+  constructor(
+    private readonly attempts: LoginAttempts,
+    private readonly clock: Clock,
+  ) {}
+
+  /**
+   * @param check looks at the password: null says that it was wrong, which counts against client and account
+   * @throws RateLimitedError when the client or the account has failed too often
+   */
+  async guard<T>(attempt: Attempt, check: () => Promise<T | null>): Promise<T | null> {
+    const client = clientOf(attempt.ip);
+    await this.enter(client);
+    try {
+      return await this.settled(await this.admit(attempt), check);
+    } finally {
+      this.leave(client);
+    }
+  }
+
+  /** A check that broke down proves nothing against anybody. */
+  private async settled<T>(ticket: AttemptTicket, check: () => Promise<T | null>): Promise<T | null> {
+    let failed = false;
+    try {
+      const proven = await check();
+      failed = proven === null;
+      return proven;
+    } finally {
+      await this.attempts.settle(ticket, failed);
+    }
+  }
+
+  private async admit(attempt: Attempt): Promise<AttemptTicket> {
+    const deadlineMs = this.clock.monotonicMs() + BUSY_TIMEOUT_MS;
+    for (;;) {
+      const verdict = await this.attempts.begin(attempt);
+      if (verdict.outcome === 'admitted') return verdict.ticket;
+      if (verdict.outcome === 'refused') throw this.refusal(verdict.retryAfterMs);
+      if (this.clock.monotonicMs() >= deadlineMs) throw this.refusal(1_000);
+      await sleep(BUSY_POLL_MS);
+    }
+  }
+
+  private refusal(retryAfterMs: number): RateLimitedError {
+    return new RateLimitedError('too many failed attempts; wait before the next one', retryAfterMs, this.clock.now());
+  }
+
+  private async enter(client: string): Promise<void> {
+    const line = this.lines.get(client) ?? { running: 0, waiting: [] };
+    this.lines.set(client, line);
+    if (line.running < MAX_AT_ONCE_PER_CLIENT) {
+      line.running += 1;
+      return;
+    }
+    if (this.inLine >= MAX_IN_LINE) throw this.refusal(1_000);
+    this.inLine += 1;
+    await new Promise<void>((resolve) => line.waiting.push(resolve));
+    this.inLine -= 1;
+  }
+
+  private leave(client: string): void {
+    const line = this.lines.get(client);
+    const next = line?.waiting.shift();
+    if (next) return next();
+    if (line) line.running -= 1;
+    if (line?.running === 0) this.lines.delete(client);
+  }
+}

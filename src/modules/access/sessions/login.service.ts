@@ -1,0 +1,64 @@
+import { Injectable } from '@nestjs/common';
+import { AuditLog, Clock, RateLimitedError, type AuditEntry } from '../../../core/index.js';
+import { WrongCredentialsError } from '../access.errors.js';
+import { PasswordGate } from '../login-attempts/password-gate.js';
+import { PasswordHasher } from '../passwords/password-hasher.js';
+import { UsersStore } from '../stores/users.store.js';
+import { SessionsService, type Origin, type TokenPair } from './sessions.service.js';
+
+/** Signs people in by e-mail address and password. */
+@Injectable()
+export class LoginService {
+  constructor(
+    private readonly gate: PasswordGate,
+    private readonly users: UsersStore,
+    private readonly passwords: PasswordHasher,
+    private readonly sessions: SessionsService,
+    private readonly auditLog: AuditLog,
+    private readonly clock: Clock,
+  ) {}
+
+  /**
+   * @param email in lower case
+   * @throws WrongCredentialsError alike for an unknown account, a wrong password and a closed account
+   * @throws RateLimitedError
+   */
+  async login(email: string, password: string, origin: Origin): Promise<TokenPair> {
+    const pair = await this.attempt(email, password, origin);
+    if (!pair) {
+      this.auditLog.note(this.entry(origin, null, 'refused', 'UNAUTHENTICATED'));
+      throw new WrongCredentialsError();
+    }
+    await this.auditLog.record(this.entry(origin, pair.user.id, 'ok', null));
+    return pair;
+  }
+
+  private async attempt(email: string, password: string, origin: Origin): Promise<TokenPair | null> {
+    try {
+      return await this.gate.guard({ account: email, ip: origin.ip }, () => this.prove(email, password));
+    } catch (error) {
+      if (error instanceof RateLimitedError) this.auditLog.note(this.entry(origin, null, 'refused', error.code));
+      throw error;
+    }
+  }
+
+  private async prove(email: string, password: string): Promise<TokenPair | null> {
+    const known = await this.users.findWithPassword('email', email);
+    const matches = await this.passwords.verify(password, known?.passwordHash ?? null);
+    return matches && known ? this.sessions.open(known.user, known.passwordHash) : null;
+  }
+
+  private entry(origin: Origin, userId: string | null, result: AuditEntry['result'], code: string | null): AuditEntry {
+    return {
+      atMs: this.clock.now(),
+      actor: userId && `user:${userId}`,
+      action: 'auth.login',
+      kind: 'security',
+      target: userId,
+      ip: origin.ip,
+      requestId: origin.requestId,
+      result,
+      code,
+    };
+  }
+}

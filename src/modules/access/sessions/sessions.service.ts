@@ -1,0 +1,142 @@
+import { Injectable } from '@nestjs/common';
+import {
+  AuditLog,
+  Clock,
+  Database,
+  EventBus,
+  InstanceBus,
+  UnauthenticatedError,
+  type Queryable,
+} from '../../../core/index.js';
+import { RefreshTokenReused } from '../access.events.js';
+import { BUS } from '../authentication/access-state.js';
+import { SessionsStore, type Rotation } from '../stores/sessions.store.js';
+import { TokenRevocationsStore } from '../stores/token-revocations.store.js';
+import { UsersStore } from '../stores/users.store.js';
+import { LocalTokens } from '../tokens/local-tokens.js';
+import { digestOf, newSecret, SECRET_PATTERN } from '../tokens/opaque-secret.js';
+import { TokenVerifier } from '../tokens/token-verifier.js';
+import type { ExternalToken } from '../tokens/token.types.js';
+import type { User } from '../users/user.types.js';
+
+/** Where a request came from, for the audit log. */
+export interface Origin {
+  readonly ip: string;
+  readonly requestId: string;
+}
+
+/** What a client gets by signing in or refreshing. */
+export interface TokenPair {
+  readonly accessToken: string;
+  readonly refreshToken: string;
+  readonly user: User;
+}
+
+/** Opens, continues and ends sessions. */
+@Injectable()
+export class SessionsService {
+  constructor(
+    private readonly database: Database,
+    private readonly sessions: SessionsStore,
+    private readonly revocations: TokenRevocationsStore,
+    private readonly users: UsersStore,
+    private readonly localTokens: LocalTokens,
+    private readonly tokens: TokenVerifier,
+    private readonly bus: InstanceBus,
+    private readonly events: EventBus,
+    private readonly auditLog: AuditLog,
+    private readonly clock: Clock,
+  ) {}
+
+  /** @returns null when the user was closed, or got another password, since this one was proven */
+  async open(user: User, provenHash: string): Promise<TokenPair | null> {
+    const refreshToken = newSecret();
+    const sessionId = await this.database.transaction((tx) => this.openIn(tx, user.id, provenHash, refreshToken));
+    if (sessionId === null) return null;
+    return { accessToken: await this.localTokens.sign(user, sessionId), refreshToken, user };
+  }
+
+  /**
+   * Swaps a refresh token for a new pair. It works once: who shows it again, or at the same time,
+   * holds a copy, and the session ends for both holders.
+   * @throws UnauthenticatedError
+   */
+  async refresh(refreshToken: string, origin: Origin): Promise<TokenPair> {
+    if (!SECRET_PATTERN.test(refreshToken)) throw refreshRefused();
+    const next = newSecret();
+    const rotation = await this.database.transaction((tx) => this.rotateIn(tx, digestOf(refreshToken), digestOf(next)));
+    if (rotation.outcome === 'reused' && rotation.endedNow) await this.reportReuse(rotation, origin);
+    if (rotation.outcome !== 'rotated') throw refreshRefused();
+    const user = await this.users.find(rotation.userId);
+    if (!user) throw refreshRefused();
+    return { accessToken: await this.localTokens.sign(user, rotation.sessionId), refreshToken: next, user };
+  }
+
+  /** Ends the session that this access token belongs to. @param bearer one that was just authenticated */
+  async end(bearer: string, userId: string): Promise<void> {
+    const token = await this.tokens.verify(bearer);
+    await this.database.transaction(async (tx) => {
+      if (token.kind === 'external') return this.revokeExternal(tx, token, userId);
+      if (await this.sessions.end(tx, token.sessionId, 'logout')) await this.bus.publish(tx, BUS.session, token.sessionId);
+    });
+  }
+
+  async endAll(userId: string): Promise<void> {
+    await this.database.transaction(async (tx) => {
+      await this.sessions.endAllOf(tx, userId, 'logoutAll');
+      await this.users.refuseTokensUntilNow(tx, userId);
+      await this.bus.publish(tx, BUS.user, userId);
+    });
+  }
+
+  private async openIn(tx: Queryable, userId: string, provenHash: string, refreshToken: string): Promise<string | null> {
+    const id = await this.sessions.open(tx, userId, provenHash, digestOf(refreshToken));
+    if (id === null) return null;
+    for (const ended of await this.sessions.endBeyondBound(tx, userId)) await this.bus.publish(tx, BUS.session, ended);
+    return id;
+  }
+
+  private async rotateIn(tx: Queryable, tokenHash: Buffer, nextHash: Buffer): Promise<Rotation> {
+    const rotation = await this.sessions.rotate(tx, tokenHash, nextHash);
+    if (rotation.outcome === 'reused' && rotation.endedNow) await this.bus.publish(tx, BUS.session, rotation.sessionId);
+    return rotation;
+  }
+
+  /** By `sid`, else `jti`, else every token of the user until now. */
+  private async revokeExternal(tx: Queryable, token: ExternalToken, userId: string): Promise<void> {
+    if (token.revocationKey === null) {
+      await this.users.refuseTokensUntilNow(tx, userId);
+      return this.bus.publish(tx, BUS.user, userId);
+    }
+    await this.revocations.add(tx, token.revocationKey, this.revokedUntilMs(token));
+    await this.bus.publish(tx, BUS.session, token.revocationKey);
+  }
+
+  /** A session may have younger tokens than the one that ends it: they outlive it by a token's life, at most a month. */
+  private revokedUntilMs({ expiresAtMs }: ExternalToken): number {
+    return Math.max(expiresAtMs, this.clock.now()) + EXTERNAL_SESSION_MS;
+  }
+
+  private async reportReuse({ sessionId, userId }: { sessionId: string; userId: string }, origin: Origin): Promise<void> {
+    const atMs = this.clock.now();
+    this.events.publish(new RefreshTokenReused(sessionId, userId, origin.ip, atMs));
+    await this.auditLog.record({
+      atMs,
+      actor: `user:${userId}`,
+      action: 'auth.refresh.reused',
+      kind: 'security',
+      target: sessionId,
+      ip: origin.ip,
+      requestId: origin.requestId,
+      result: 'refused',
+      code: 'UNAUTHENTICATED',
+    });
+  }
+}
+
+/** How long a signed-out session of an external issuer is remembered beyond the token that was shown. */
+const EXTERNAL_SESSION_MS = 30 * 86_400_000;
+
+function refreshRefused(): UnauthenticatedError {
+  return new UnauthenticatedError('the refresh token is not valid; sign in again');
+}
