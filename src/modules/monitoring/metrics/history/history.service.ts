@@ -1,0 +1,140 @@
+import { Injectable } from '@nestjs/common';
+import { Clock, NotFoundError, ValidationFailedError } from '../../../../core/index.js';
+import { MonitoringConfig } from '../config/monitoring-config.js';
+import { BUSINESS_PREFIX } from '../metric-catalogue.js';
+import type { Labels, MetricDefinition } from '../metrics.types.js';
+import { BUSINESS_SAMPLES_MS } from '../rollup/retention.service.js';
+import { SeriesDictionary, type Series } from '../stores/series-dictionary.js';
+import { percentileOf, quantilePoints } from './distribution.js';
+import { MAX_SERIES } from './history.dto.js';
+import { HistoryStore, type HistoryPoint, type HistoryRange } from './history.store.js';
+import { LatencyStore } from './latency.store.js';
+import { describe, isCatalogued } from './metric-names.js';
+import { floorTo, planOf, type Plan, type TierOffer } from './plan.js';
+
+export interface HistoryQuestion {
+  readonly names: readonly string[];
+  readonly from?: Date | undefined;
+  readonly to?: Date | undefined;
+  readonly points: number;
+  readonly instance?: string | undefined;
+}
+
+export interface SeriesHistory {
+  readonly definition: MetricDefinition;
+  readonly labels: Labels;
+  readonly points: readonly HistoryPoint[];
+}
+
+export interface History {
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly stepMs: number;
+  readonly series: readonly SeriesHistory[];
+}
+
+const DEFAULT_RANGE_MS = 3_600_000;
+const MINUTE_MS = 60_000;
+const HOUR_MS = 3_600_000;
+
+/** Answers what metrics were over time. */
+@Injectable()
+export class HistoryService {
+  constructor(
+    private readonly store: HistoryStore,
+    private readonly latencies: LatencyStore,
+    private readonly dictionary: SeriesDictionary,
+    private readonly config: MonitoringConfig,
+    private readonly clock: Clock,
+  ) {}
+
+  /**
+   * One series per label set, in the order of the names. A metric without samples yet has no series,
+   * or one without points if the range holds none.
+   * @throws NotFoundError naming a metric that neither the catalogue nor the store knows
+   * @throws RangeTooWideError when the answer would take too long
+   */
+  async read(question: HistoryQuestion): Promise<History> {
+    const names = [...new Set(question.names)];
+    const stored = await this.knownSeries(names);
+    const range = this.rangeOf(question);
+    const plan = await this.planFor(names, range, question.points);
+    const [levels, quantiles] = await Promise.all([this.readStored(stored, range, plan), this.readQuantiles(names, range, plan)]);
+    const series = names.flatMap((name) => quantiles.get(name) ?? levels.filter(({ definition }) => definition.name === name));
+    return { fromMs: range.fromMs, toMs: range.toMs, stepMs: plan.stepMs, series };
+  }
+
+  private async knownSeries(names: readonly string[]): Promise<Series[]> {
+    const stored = await this.dictionary.named(names);
+    const unknown = names.find((name) => !isCatalogued(name) && !stored.some((series) => series.name === name));
+    if (unknown !== undefined) throw new NotFoundError(`metric ${unknown}`);
+    if (stored.length > MAX_SERIES) {
+      throw new ValidationFailedError([{ path: 'names', message: `these have ${stored.length} series; at most ${MAX_SERIES} are answered at once` }]);
+    }
+    return stored;
+  }
+
+  private rangeOf({ from, to, instance }: HistoryQuestion): HistoryRange {
+    const toMs = to?.getTime() ?? this.clock.now();
+    const fromMs = from?.getTime() ?? toMs - DEFAULT_RANGE_MS;
+    if (fromMs >= toMs) throw new ValidationFailedError([{ path: 'from', message: 'from must be before to' }]);
+    return { fromMs, toMs, instance: instance ?? null };
+  }
+
+  private async planFor(names: readonly string[], range: HistoryRange, points: number): Promise<Plan> {
+    const { retention, collectIntervalMs } = this.config.current();
+    const { fromMs, toMs } = range;
+    const hour: TierOffer = { tier: 'hour', unitMs: HOUR_MS, keptMs: retention.hourMs };
+    const minuteUnitMs = Math.ceil(collectIntervalMs / MINUTE_MS) * MINUTE_MS;
+    const nowMs = this.clock.now();
+    if (names.some((name) => percentileOf(name) !== null)) {
+      const minute: TierOffer = { tier: 'minute', unitMs: minuteUnitMs, keptMs: retention.latencyMinuteMs };
+      return planOf([minute, hour], fromMs, toMs, points, nowMs);
+    }
+    const onlyBusiness = names.every((name) => name.startsWith(BUSINESS_PREFIX));
+    const keptMs = (ownMs: number) => (onlyBusiness ? BUSINESS_SAMPLES_MS : ownMs);
+    const offers: TierOffer[] = [
+      { tier: 'raw', unitMs: collectIntervalMs, keptMs: keptMs(retention.rawMs) },
+      { tier: 'minute', unitMs: minuteUnitMs, keptMs: keptMs(retention.minuteMs) },
+      hour,
+    ];
+    const plan = planOf(offers, fromMs, toMs, points, nowMs);
+    return plan.tier === 'raw' ? this.coarserIfSlower(plan, offers, range, points) : plan;
+  }
+
+  /** Where ticks were further apart than they are now, points are too. */
+  private async coarserIfSlower(plan: Plan, offers: readonly TierOffer[], { fromMs, toMs }: HistoryRange, points: number): Promise<Plan> {
+    const longestMs = await this.store.longestIntervalMs(fromMs, toMs);
+    if (longestMs === null || longestMs <= plan.unitMs) return plan;
+    const slower = offers.map((offer) => ({ ...offer, unitMs: Math.max(offer.unitMs, longestMs) }));
+    return planOf(slower, fromMs, toMs, points, this.clock.now());
+  }
+
+  private async readStored(stored: readonly Series[], range: HistoryRange, plan: Plan): Promise<SeriesHistory[]> {
+    const series = stored.filter(({ name }) => percentileOf(name) === null);
+    const points = await this.store.read(
+      series.map(({ id, name }) => ({
+        id,
+        summed: describe(name).kind === 'counter',
+        business: name.startsWith(BUSINESS_PREFIX),
+      })),
+      range,
+      plan,
+    );
+    return series.map(({ id, name, labels }) => ({ definition: describe(name), labels, points: points.get(id) ?? [] }));
+  }
+
+  private async readQuantiles(names: readonly string[], range: HistoryRange, plan: Plan): Promise<Map<string, SeriesHistory>> {
+    const wanted = names.filter((name) => percentileOf(name) !== null);
+    const histories = new Map<string, SeriesHistory>();
+    if (wanted.length === 0) return histories;
+    const unitMs = plan.tier === 'hour' ? HOUR_MS : MINUTE_MS;
+    const whole = { ...range, fromMs: floorTo(range.fromMs, unitMs), which: 'all' as const };
+    const buckets = plan.tier === 'hour' ? await this.latencies.hours(whole) : await this.latencies.minutes(whole);
+    for (const name of wanted) {
+      const points = await quantilePoints(buckets, percentileOf(name) ?? 0, plan.stepMs, range.fromMs);
+      histories.set(name, { definition: describe(name), labels: {}, points });
+    }
+    return histories;
+  }
+}

@@ -1,0 +1,83 @@
+import { Injectable } from '@nestjs/common';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { Clock } from '../../../../core/index.js';
+import type { RouteMinute } from '../metrics.types.js';
+import { LatencySketch } from '../rollup/latency-sketch.js';
+import { byRoute, mergeRoutes, OVERFLOW } from '../rollup/routes.js';
+import { LatencyStore } from './latency.store.js';
+import { PERFORMANCE_WINDOWS_MS, type PerformanceAnswer, type PerformanceWindow, type RoutePerformance } from './performance.dto.js';
+
+const MINUTE_MS = 60_000;
+/** Minutes are stored once a minute, so an answer is as good as new for this long, and fifty at once cost one. */
+const REUSE_MS = 2_000;
+/** Answers kept for reuse; `instance` is the caller's text, so their number must have a bound. */
+const MAX_REUSED = 32;
+
+interface Answered {
+  readonly untilMs: number;
+  readonly answer: Promise<PerformanceAnswer>;
+}
+
+/** How fast each route answered, over all instances. */
+@Injectable()
+export class PerformanceService {
+  private readonly answered = new Map<string, Answered>();
+
+  constructor(
+    private readonly latencies: LatencyStore,
+    private readonly clock: Clock,
+  ) {}
+
+  /** Highest p95 first. */
+  read(window: PerformanceWindow, instance: string | null): Promise<PerformanceAnswer> {
+    const key = `${window} ${instance ?? ''}`;
+    const nowMs = this.clock.monotonicMs();
+    const known = this.answered.get(key);
+    if (known && known.untilMs > nowMs) return known.answer;
+    const answer = this.compute(window, instance);
+    if (this.answered.size >= MAX_REUSED) this.answered.clear();
+    this.answered.set(key, { untilMs: nowMs + REUSE_MS, answer });
+    // A failure is not kept: the next caller asks anew.
+    answer.catch(() => this.answered.delete(key));
+    return answer;
+  }
+
+  private async compute(window: PerformanceWindow, instance: string | null): Promise<PerformanceAnswer> {
+    const windowMs = PERFORMANCE_WINDOWS_MS[window];
+    const toMs = this.clock.now();
+    // Minutes that began within the window; the running one is stored when it ends.
+    const fromMs = Math.ceil((toMs - windowMs) / MINUTE_MS) * MINUTE_MS;
+    const range = { fromMs, toMs, instance, which: 'routes' as const };
+    const rows = window === '24h' ? await this.latencies.hours(range) : await this.latencies.minutes(range);
+    const items: RoutePerformance[] = [];
+    for (const route of byRoute(rows)) {
+      items.push(performanceOf(mergeRoutes(route, route[0] ?? OVERFLOW), windowMs));
+      await nextTurn();
+    }
+    items.sort((a, b) => b.p95Ms - a.p95Ms || b.requests - a.requests);
+    return { window, from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString(), items };
+  }
+}
+
+function performanceOf(row: RouteMinute, windowMs: number): RoutePerformance {
+  const { method, route, requests, serverErrors, sumMs, maxMs } = row;
+  const sketch = LatencySketch.of(row.sketch);
+  // A slot of the sketch stands for all its values; none was greater than the greatest.
+  const quantile = (percentile: number) => rounded(Math.min(sketch.quantileMs(percentile), maxMs));
+  return {
+    method,
+    route,
+    requests,
+    requestsPerMinute: rounded((requests * MINUTE_MS) / windowMs),
+    errorPercent: requests === 0 ? 0 : rounded((100 * serverErrors) / requests),
+    avgMs: requests === 0 ? 0 : rounded(sumMs / requests),
+    p50Ms: quantile(50),
+    p95Ms: quantile(95),
+    p99Ms: quantile(99),
+    maxMs: rounded(maxMs),
+  };
+}
+
+function rounded(value: number): number {
+  return Math.round(value * 1_000) / 1_000;
+}
