@@ -35,7 +35,7 @@ export class RefreshCookie {
   /** A browser names the origin of every POST; other clients need not. @throws ForbiddenError */
   refuseForeign({ headers, host }: FastifyRequest): void {
     const { origin } = headers;
-    if (origin === undefined || hostOf(origin) === host || this.options.allowedOrigins?.includes(origin)) return;
+    if (origin === undefined || isHost(origin, host) || this.options.allowedOrigins?.includes(origin)) return;
     throw new ForbiddenError('cookies are not accepted from this origin');
   }
 
@@ -46,7 +46,13 @@ export class RefreshCookie {
   }
 }
 
-/** `null` (a sandboxed page) is no URL and so no host. */
-function hostOf(origin: string): string | null {
-  return URL.canParse(origin) ? new URL(origin).host : null;
+/**
+ * Whether a page of this host sent it. The scheme is not compared: behind a proxy that ends TLS we see
+ * http where the page is https. `null` (a sandboxed page) is no URL and so no host.
+ */
+function isHost(origin: string, host: string): boolean {
+  if (!URL.canParse(origin)) return false;
+  const { protocol, host: originHost } = new URL(origin);
+  const own = `${protocol}//${host}`; // with the same scheme a default port is left out on both sides
+  return URL.canParse(own) && originHost === new URL(own).host;
 }
