@@ -83,7 +83,10 @@ export const envSchema = z
     JWT_JWKS_URL: url('https:', 'http:').optional(),
     JWT_ISSUER: text.optional(),
     JWT_AUDIENCE: text.optional(),
-    ADMIN_EMAIL: z.email('must be an e-mail address').optional(),
+    ADMIN_EMAIL: z
+      .string()
+      .regex(/^[^\s@]{1,64}@[^\s@]{1,189}$/, 'must be an e-mail address')
+      .optional(),
     ADMIN_PASSWORD: z.string().min(12, 'must have at least 12 characters').max(1024).optional(),
     TRUSTED_PROXY_CIDRS: cidrList.default([]),
     CORS_ORIGINS: originList.default([]),

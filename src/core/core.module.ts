@@ -1,4 +1,5 @@
 import {
+  Inject,
   Module,
   type DynamicModule,
   type NestModule,
@@ -26,6 +27,8 @@ import { Shutdown } from './lifecycle/shutdown.js';
 import { Outbox } from './outbox/outbox.js';
 import { RedisConnections } from './redis/redis-connections.js';
 
+const RUN_JOBS = Symbol('runJobs');
+
 /** The ground floor: what every module stands on. Import it once, before the modules. */
 @Module({})
 export class CoreModule implements NestModule, OnModuleInit, OnApplicationBootstrap {
@@ -36,6 +39,7 @@ export class CoreModule implements NestModule, OnModuleInit, OnApplicationBootst
     private readonly database: Database,
     private readonly jobs: Jobs,
     private readonly progress: JobProgress,
+    @Inject(RUN_JOBS) private readonly runsJobs: boolean,
   ) {}
 
   static forRoot(options: CoreOptions = {}): DynamicModule {
@@ -59,7 +63,7 @@ export class CoreModule implements NestModule, OnModuleInit, OnApplicationBootst
       module: CoreModule,
       global: true,
       imports: [DiscoveryModule],
-      providers: [...shared, HttpBoundary, MetadataScanner],
+      providers: [...shared, HttpBoundary, MetadataScanner, { provide: RUN_JOBS, useValue: options.runJobs ?? true }],
       exports: shared,
     };
   }
@@ -76,7 +80,7 @@ export class CoreModule implements NestModule, OnModuleInit, OnApplicationBootst
 
   /** By now every module has defined its jobs. */
   async onApplicationBootstrap(): Promise<void> {
-    if (!this.database.isConfigured) return;
+    if (!this.database.isConfigured || !this.runsJobs) return;
     await this.jobs.start();
     this.progress.start();
   }

@@ -5,6 +5,8 @@ export interface CoreOptions {
   readonly instanceId?: string;
   /** Where PostgreSQL is. Cache and rate limit run without; every other module needs it. */
   readonly database?: DatabaseOptions;
+  /** False for a process that only adds jobs, such as a command line. Default true. */
+  readonly runJobs?: boolean;
   /** Redis is optional: `redis://`, `rediss://`, or a comma-separated list of cluster nodes. */
   readonly redis?: { readonly url: string };
 }

@@ -13,6 +13,7 @@ export { roleCovers, ROLES, TIERS, type Role, type Tier } from './access/role.js
 export { Clock, SystemClock } from './clock/clock.js';
 export { Ticker, type Tick } from './clock/ticker.js';
 export { CoreModule } from './core.module.js';
+export { CORE_ENTITIES } from './core.entities.js';
 export { Instance, type CoreOptions } from './core.options.js';
 export { DatabaseRequiredError } from './database/absent-database.js';
 export { addressOfUrl, type Address } from './database/address.js';

@@ -2,8 +2,16 @@ import ipaddr from 'ipaddr.js';
 import { lookup as systemLookup, type LookupAddress } from 'node:dns';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import { connect, isIP, Socket, type LookupFunction, type NetConnectOpts } from 'node:net';
-import { connect as connectTls, type ConnectionOptions } from 'node:tls';
+import { connect, isIP, Socket, type LookupFunction } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+
+/** What node's agents hand to `createConnection`. */
+interface Target {
+  readonly host?: string;
+  readonly socketPath?: string;
+}
+type Open = (options: Target & { readonly lookup: LookupFunction }) => Socket;
+type Done = (error: Error) => void;
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6;
 type Cidr = [Address, number];
@@ -101,22 +109,23 @@ export class AddressGuard {
   /** Agents for node:http and node:https requests, without kept connections. */
   httpAgent(): HttpAgent {
     const agent = new HttpAgent({ keepAlive: false });
-    return Object.assign(agent, {
-      createConnection: (options: NetConnectOpts & { host?: string }) => this.guarded(options, connect),
-    });
+    const createConnection = (options: Target, done: Done) => this.guarded(options, done, connect as Open);
+    return Object.assign(agent, { createConnection });
   }
 
   httpsAgent(): HttpsAgent {
     const agent = new HttpsAgent({ keepAlive: false, maxCachedSessions: 0 });
-    return Object.assign(agent, {
-      createConnection: (options: ConnectionOptions) => this.guarded(options, connectTls),
-    });
+    const createConnection = (options: Target, done: Done) => this.guarded(options, done, connectTls as Open);
+    return Object.assign(agent, { createConnection });
   }
 
-  private guarded<O extends { host?: string }>(options: O, open: (options: O) => Socket): Socket {
-    if ('path' in options && 'socketPath' in options && options.socketPath) return refused();
-    if (this.isForbiddenLiteral(options.host ?? 'localhost')) return refused();
-    return open({ ...options, lookup: this.lookup });
+  /** The request hears of a refusal by `done`: it does not listen yet to a socket that has failed already. */
+  private guarded(options: Target, done: Done, open: Open): Socket | undefined {
+    if (!options.socketPath && !this.isForbiddenLiteral(options.host ?? 'localhost')) {
+      return open({ ...options, lookup: this.lookup });
+    }
+    process.nextTick(done, new ForbiddenAddressError());
+    return undefined;
   }
 
   private isForbiddenLiteral(host: string): boolean {
