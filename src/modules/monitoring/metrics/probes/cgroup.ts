@@ -1,4 +1,3 @@
-import { posix } from 'node:path';
 import { fieldIn, numberIn, readText, type ReadText } from './text-file.js';
 
 /** Memory of the container this process runs in. */
@@ -29,10 +28,10 @@ export function parseCgroupPaths(text: string): ReadonlyMap<string, string> {
 
 /** From the process's own group up to the root: each of them may hold a limit, and the least one counts. */
 export function groupFolders(base: string, path: string): string[] {
-  const folders = [posix.join(base, path)];
-  while (folders.at(-1) !== base && folders.length < MAX_DEPTH)
-    folders.push(posix.dirname(folders.at(-1) ?? base));
-  return folders.at(-1) === base ? folders : [...folders, base];
+  const names = path.split('/').filter((name) => name !== '' && name !== '..');
+  const folders = [base];
+  for (const name of names.slice(0, MAX_DEPTH)) folders.push(`${folders.at(-1)}/${name}`);
+  return folders.reverse();
 }
 
 /** A kernel that has no limit says so by `max`, by -1 or by a number near 2^63; all are no limit. */

@@ -55,15 +55,13 @@ export class PortableHostProbe extends HostProbe {
       readsPerSecond: null,
       writesPerSecond: null,
     };
-    return sizes
-      .slice(0, MAX_MOUNTS)
-      .map(({ mount, used, size, use }) => ({
-        mount,
-        usedBytes: finite(used),
-        totalBytes: finite(size),
-        percentage: finite(use),
-        ...noTraffic,
-      }));
+    return sizes.slice(0, MAX_MOUNTS).map(({ mount, used, size, use }) => ({
+      mount,
+      usedBytes: finite(used),
+      totalBytes: finite(size),
+      percentage: finite(use),
+      ...noTraffic,
+    }));
   }
 
   private async network(): Promise<HostReading['network']> {

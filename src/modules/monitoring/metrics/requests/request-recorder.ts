@@ -127,7 +127,7 @@ export class RequestRecorder {
 
   private evictIdle(): void {
     const idleBeforeMs = this.clock.monotonicMs() - IDLE_EVICTION_MS;
-    const idle = [...this.series].filter(({ lastSeenMs }) => lastSeenMs < idleBeforeMs);
+    const idle = [...this.series].filter(({ lastSeenMs }) => lastSeenMs <= idleBeforeMs);
     for (const series of idle) {
       series.endpoint.series = undefined;
       this.series.delete(series);

@@ -1,0 +1,63 @@
+import { MemoryProbe } from './memory.probe.js';
+import { filesOf } from '../../../../../test/support/metrics-fixtures.js';
+
+const KB = 1024;
+const MEMINFO = `MemTotal:       16000 kB
+MemFree:         1000 kB
+MemAvailable:    6000 kB
+Cached:          4000 kB
+SwapCached:         7 kB
+SwapTotal:       2000 kB
+SwapFree:        1500 kB
+`;
+const NO_LIMIT = () => 18446744073709552000;
+
+const probe = (files: Record<string, string>, constrained = NO_LIMIT) =>
+  new MemoryProbe(filesOf(files), undefined, constrained);
+
+describe(MemoryProbe.name, () => {
+  it('shows the host where there is no limit', async () => {
+    expect(await probe({ '/proc/meminfo': MEMINFO }).sample()).toEqual({
+      used: 10_000 * KB,
+      total: 16_000 * KB,
+      available: 6_000 * KB,
+      percentage: 62.5,
+      swapUsed: 500 * KB,
+      swapTotal: 2_000 * KB,
+      limitBytes: null,
+      cachedBytes: 4_000 * KB,
+    });
+  });
+
+  it('shows the container where it has a limit, since host totals would hide an out-of-memory kill', async () => {
+    const sample = await probe({
+      '/proc/meminfo': MEMINFO,
+      '/proc/self/cgroup': '0::/app\n',
+      '/sys/fs/cgroup/app/memory.max': String(8_000 * KB),
+      '/sys/fs/cgroup/app/memory.current': String(6_000 * KB),
+    }).sample();
+    expect(sample).toMatchObject({
+      ...{
+        used: 6_000 * KB,
+        total: 8_000 * KB,
+        available: 2_000 * KB,
+        percentage: 75,
+        limitBytes: 8_000 * KB,
+      },
+    });
+  });
+
+  it("falls back to Node's own idea of the limit, with the use unknown", async () => {
+    const sample = await probe({ '/proc/meminfo': MEMINFO }, () => 8_000 * KB).sample();
+    expect(sample).toMatchObject({ limitBytes: 8_000 * KB, total: 8_000 * KB, used: null, percentage: null });
+  });
+
+  it('is null, never 0, where nothing can be read', async () => {
+    expect(Object.values(await probe({}).sample())).toEqual(Array(8).fill(null));
+  });
+
+  it('is null, never 0, for single lines that are absent (kernels before 3.14 have no MemAvailable)', async () => {
+    const old = MEMINFO.replace(/MemAvailable.*\n/, '');
+    expect(await probe({ '/proc/meminfo': old }).sample()).toMatchObject({ used: null, total: 16_000 * KB });
+  });
+});
