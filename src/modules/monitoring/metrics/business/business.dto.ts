@@ -14,7 +14,7 @@ const labelName = z
   .regex(/^[a-z][a-z0-9_]*$/, 'must be lower snake case')
   .refine((label) => label !== 'instance', 'instance is reserved: a business gauge belongs to no instance');
 
-const labelValue = z.string().max(64).regex(/^[^\p{Cc}]*$/u, 'must not contain control characters');
+const labelValue = z.string().max(64).regex(/^[^\p{Cc}\p{Cs}]*$/u, 'must not contain control characters or half characters');
 
 const labels = z.record(labelName, labelValue).refine((all) => Object.keys(all).length <= 8, 'at most 8 labels');
 

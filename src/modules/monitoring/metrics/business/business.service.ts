@@ -58,7 +58,15 @@ export class BusinessService {
   }
 }
 
-function reasonOf(issue: { readonly path: readonly PropertyKey[]; readonly message: string } | undefined): string {
-  const path = issue?.path.map(String).join('.');
-  return path ? `${path}: ${issue?.message}` : (issue?.message ?? 'not a sample');
+interface Issue {
+  readonly path: readonly PropertyKey[];
+  readonly message: string;
+  /** What is wrong with a key, which says more than that it is. */
+  readonly issues?: readonly { readonly message: string }[];
+}
+
+function reasonOf(issue: Issue | undefined): string {
+  if (!issue) return 'not a sample';
+  const message = issue.issues?.[0]?.message ?? issue.message;
+  return issue.path.length > 0 ? `${issue.path.map(String).join('.')}: ${message}` : message;
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { inOrder, instant, isoText, queryInteger, queryList, RANGE_FAULT } from '../../../../core/index.js';
+import { inOrder, instant, isoText, plainText, queryInteger, queryList, RANGE_FAULT } from '../../../../core/index.js';
 
 export const MAX_NAMES = 20;
 /** Label sets answered at once: a range of all of them must still be answered in time. */
@@ -11,7 +11,7 @@ const range = {
   from: instant.optional(),
   to: instant.optional(),
   points: queryInteger(2, 2000).default(300),
-  instance: z.string().min(1).max(256).optional(),
+  instance: plainText(256).optional(),
 };
 
 export const historyQuery = z
@@ -20,7 +20,7 @@ export const historyQuery = z
 
 /** `label=mount:/data` picks one of several label sets; it may be given for one label. */
 export const seriesQuery = z
-  .strictObject({ ...range, label: z.string().regex(/^[a-z][a-z0-9_]*:.{1,256}$/u, 'must be name:value').optional() })
+  .strictObject({ ...range, label: z.string().regex(/^[a-z][a-z0-9_]*:[^\p{Cc}]{1,256}$/u, 'must be name:value').optional() })
   .refine(inOrder, RANGE_FAULT);
 
 export const seriesParams = z.object({ name: metricName });

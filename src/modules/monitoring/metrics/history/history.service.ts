@@ -33,6 +33,8 @@ export interface History {
   readonly series: readonly SeriesHistory[];
 }
 
+/** What a name can be at all; other text does not reach the database. */
+const METRIC_NAME = /^[a-z][a-z0-9_.]*$/;
 const DEFAULT_RANGE_MS = 3_600_000;
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
@@ -65,7 +67,7 @@ export class HistoryService {
   }
 
   private async knownSeries(names: readonly string[]): Promise<Series[]> {
-    const stored = await this.dictionary.named(names);
+    const stored = await this.dictionary.named(names.filter((name) => METRIC_NAME.test(name)));
     const unknown = names.find((name) => !isCatalogued(name) && !stored.some((series) => series.name === name));
     if (unknown !== undefined) throw new NotFoundError(`metric ${unknown}`);
     if (stored.length > MAX_SERIES) {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isoText } from '../../../../core/index.js';
+import { isoText, plainText } from '../../../../core/index.js';
 
 export const PERFORMANCE_WINDOWS_MS = { '5m': 300_000, '1h': 3_600_000, '24h': 86_400_000 } as const;
 
@@ -7,7 +7,7 @@ export type PerformanceWindow = keyof typeof PERFORMANCE_WINDOWS_MS;
 
 export const performanceQuery = z.strictObject({
   window: z.enum(['5m', '1h', '24h']).default('1h'),
-  instance: z.string().min(1).max(256).optional(),
+  instance: plainText(256).optional(),
 });
 
 export type PerformanceQuery = z.infer<typeof performanceQuery>;

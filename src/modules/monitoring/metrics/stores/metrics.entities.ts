@@ -1,4 +1,4 @@
-import { Column, Entity, Index, PrimaryColumn, PrimaryGeneratedColumn, Unique } from 'typeorm';
+import { Check, Column, Entity, Index, PrimaryColumn, PrimaryGeneratedColumn, Unique } from 'typeorm';
 
 // Entities only describe the tables, so that they can be compared with the migrations.
 
@@ -100,6 +100,7 @@ class MetricHoursEntity {
 }
 
 @Entity({ schema: 'vigia', name: 'metric_rollup_queue' })
+@Check('ck_metric_rollup_queue_kind', `kind IN ('minute', 'hour', 'business', 'routes')`)
 class MetricRollupQueueEntity {
   @PrimaryColumn({ type: 'varchar', length: 16, primaryKeyConstraintName: 'pk_metric_rollup_queue' })
   kind: string;
@@ -183,6 +184,7 @@ class BusinessSamplesEntity {
 }
 
 @Entity({ schema: 'vigia', name: 'monitoring_config' })
+@Check('ck_monitoring_config_one_row', 'id = 1')
 class MonitoringConfigEntity {
   @PrimaryColumn({ type: 'smallint', primaryKeyConstraintName: 'pk_monitoring_config' })
   id: number;
