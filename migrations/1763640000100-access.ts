@@ -21,7 +21,15 @@ export class Access1763640000100 implements MigrationInterface {
         END IF;
       END $$`);
     await runner.query('DROP FUNCTION vigia.validate_user_session(uuid)');
-    const tables = ['audit_log', 'login_attempts', 'token_revocations', 'api_keys', 'refresh_tokens', 'sessions', 'users'];
+    const tables = [
+      'audit_log',
+      'login_attempts',
+      'token_revocations',
+      'api_keys',
+      'refresh_tokens',
+      'sessions',
+      'users',
+    ];
     for (const table of tables) await runner.query(`DROP TABLE vigia.${table}`);
     await runner.query('DROP FUNCTION vigia.keep_audit_log()');
   }

@@ -2,7 +2,10 @@ import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { Database } from '../../src/core/database/database.js';
 import { EventBus } from '../../src/core/events/event-bus.js';
 import { RefreshTokenReused } from '../../src/modules/access/index.js';
-import { MAX_REMEMBERED_TOKENS, MAX_SESSIONS_PER_USER } from '../../src/modules/access/stores/sessions.store.js';
+import {
+  MAX_REMEMBERED_TOKENS,
+  MAX_SESSIONS_PER_USER,
+} from '../../src/modules/access/stores/sessions.store.js';
 import { accessApp, type AccessApp, type Reply } from '../support/access-app.js';
 import { eventually } from '../support/eventually.js';
 
@@ -53,7 +56,9 @@ describe('sessions', () => {
     const sid = decodeJwt(ann.token).sid;
     expect(heard).toEqual([expect.objectContaining({ sessionId: sid, userId: ann.id, ip: '198.51.100.1' })]);
     const { body } = await vigia.call('GET', `/audit?target=${String(sid)}&kind=security`, { as: admin });
-    expect(body.items).toEqual([expect.objectContaining({ action: 'auth.refresh.reused', actor: `user:${ann.id}`, result: 'refused' })]);
+    expect(body.items).toEqual([
+      expect.objectContaining({ action: 'auth.refresh.reused', actor: `user:${ann.id}`, result: 'refused' }),
+    ]);
   });
 
   it('lets exactly one of parallel uses of a refresh token win, and ends the session for all of them', async () => {
@@ -66,9 +71,12 @@ describe('sessions', () => {
     await eventually(async () => (await me(won[0]!.body.accessToken)) === 401, 1_000);
   });
 
-  it.each(['', 'x', 'A'.repeat(43), 'A'.repeat(600), '../../etc/passwd'])('refuses the refresh token %j', async (text) => {
-    expect([400, 401]).toContain((await refresh(text)).status);
-  });
+  it.each(['', 'x', 'A'.repeat(43), 'A'.repeat(600), '../../etc/passwd'])(
+    'refuses the refresh token %j',
+    async (text) => {
+      expect([400, 401]).toContain((await refresh(text)).status);
+    },
+  );
 
   it('refuses a refresh without any token', async () => {
     expect((await vigia.call('POST', '/auth/refresh')).status).toBe(401);
@@ -96,9 +104,15 @@ describe('sessions', () => {
     const ann = await vigia.signIn('user');
     const other = (await vigia.login(ann.email, ann.password)).body;
     const body = { currentPassword: ann.password, newPassword: 'another twelve' };
-    const wrong = await vigia.call('POST', '/auth/password', { as: ann.token, body: { ...body, currentPassword: 'no' } });
+    const wrong = await vigia.call('POST', '/auth/password', {
+      as: ann.token,
+      body: { ...body, currentPassword: 'no' },
+    });
     expect([wrong.status, wrong.body.code]).toEqual([401, 'UNAUTHENTICATED']);
-    expect((await vigia.call('POST', '/auth/password', { as: ann.token, body: { ...body, newPassword: 'short' } })).status).toBe(400);
+    expect(
+      (await vigia.call('POST', '/auth/password', { as: ann.token, body: { ...body, newPassword: 'short' } }))
+        .status,
+    ).toBe(400);
     expect((await vigia.call('POST', '/auth/password', { as: ann.token, body })).status).toBe(200);
     await eventually(async () => (await me(other.accessToken)) === 401, 1_000);
     expect(await me(ann.token)).toBe(200);
@@ -136,7 +150,10 @@ describe('sessions', () => {
     const ann = await vigia.signIn('admin');
     expect((await vigia.call('GET', '/users', { as: ann.token })).status).toBe(200);
     await vigia.call('PATCH', `/users/${ann.id}`, { as: admin, body: { role: 'viewer' } });
-    await eventually(async () => (await vigia.call('GET', '/users', { as: ann.token })).status === 403, 1_000);
+    await eventually(
+      async () => (await vigia.call('GET', '/users', { as: ann.token })).status === 403,
+      1_000,
+    );
     expect((await vigia.call('GET', '/auth/me', { as: ann.token })).body.role).toBe('viewer');
     expect((await refresh(ann.refreshToken)).body.user.role).toBe('viewer');
   });
@@ -147,7 +164,9 @@ describe('sessions', () => {
     await sql(`UPDATE vigia.sessions SET idle_expires_at = clock_timestamp() WHERE id = $1`, [sid]);
     expect((await refresh(ann.refreshToken)).status).toBe(401);
     const bob = await vigia.signIn('user');
-    await sql(`UPDATE vigia.sessions SET expires_at = clock_timestamp() WHERE id = $1`, [decodeJwt(bob.token).sid]);
+    await sql(`UPDATE vigia.sessions SET expires_at = clock_timestamp() WHERE id = $1`, [
+      decodeJwt(bob.token).sid,
+    ]);
     expect((await refresh(bob.refreshToken)).status).toBe(401);
     expect(await me(bob.token)).toBe(401); // not cached yet, so at once
   });
@@ -161,7 +180,10 @@ describe('sessions', () => {
       [ann.id, MAX_SESSIONS_PER_USER - 1],
     );
     await vigia.login(ann.email, ann.password);
-    const open = await sql('SELECT min(id::text) AS oldest, count(*)::int AS count FROM vigia.sessions WHERE user_id = $1 AND ended_at IS NULL', [ann.id]);
+    const open = await sql(
+      'SELECT min(id::text) AS oldest, count(*)::int AS count FROM vigia.sessions WHERE user_id = $1 AND ended_at IS NULL',
+      [ann.id],
+    );
     expect(open).toEqual([{ oldest: '01900002-0000-7000-8000-000000000000', count: MAX_SESSIONS_PER_USER }]);
     expect(await me(ann.token)).toBe(200);
   });
@@ -169,21 +191,30 @@ describe('sessions', () => {
   it('forgets refresh tokens beyond the last thousand, and knows the others when they are reused', async () => {
     const ann = await vigia.signIn('user');
     const sid = decodeJwt(ann.token).sid;
-    await sql('UPDATE vigia.refresh_tokens SET generation = $2 WHERE session_id = $1', [sid, MAX_REMEMBERED_TOKENS + 1]);
+    await sql('UPDATE vigia.refresh_tokens SET generation = $2 WHERE session_id = $1', [
+      sid,
+      MAX_REMEMBERED_TOKENS + 1,
+    ]);
     await sql(
       `INSERT INTO vigia.refresh_tokens (token_hash, session_id, generation, used_at)
        SELECT sha256(convert_to(i::text || $1, 'utf8')), $1::uuid, i, clock_timestamp() FROM generate_series(1, $2::int) i`,
       [sid, MAX_REMEMBERED_TOKENS],
     );
     const { body } = await refresh(ann.refreshToken);
-    const count = await sql('SELECT count(*)::int AS count FROM vigia.refresh_tokens WHERE session_id = $1', [sid]);
+    const count = await sql('SELECT count(*)::int AS count FROM vigia.refresh_tokens WHERE session_id = $1', [
+      sid,
+    ]);
     expect(count).toEqual([{ count: MAX_REMEMBERED_TOKENS + 1 }]);
     expect(body.refreshToken).toBeDefined();
   });
 
   it('stores no token that could be used', async () => {
     const ann = await vigia.signIn('user');
-    const { rows } = { rows: await sql(`SELECT t::text FROM vigia.refresh_tokens t UNION ALL SELECT s::text FROM vigia.sessions s`) };
+    const { rows } = {
+      rows: await sql(
+        `SELECT t::text FROM vigia.refresh_tokens t UNION ALL SELECT s::text FROM vigia.sessions s`,
+      ),
+    };
     expect(JSON.stringify(rows)).not.toContain(ann.refreshToken);
     expect(JSON.stringify(rows)).not.toContain(Buffer.from(ann.refreshToken).toString('hex'));
   });
@@ -196,7 +227,6 @@ describe('sessions', () => {
     const { body } = await vigia.call('GET', `/users/${ann.id}`, { as: admin });
     expect(Date.parse(body.lastSeenAt)).toBeGreaterThan(Date.now() - 60_000);
   });
-
 });
 
 describe('cookie sessions', () => {
@@ -244,7 +274,13 @@ describe('cookie sessions', () => {
       expect([origin, reply.status]).toEqual([origin, 200]);
       cookie = cookieOf(reply);
     }
-    for (const origin of ['https://evil.example.com', 'null', 'http://localhost:81', 'https://ops.example.com.evil.org', 'x']) {
+    for (const origin of [
+      'https://evil.example.com',
+      'null',
+      'http://localhost:81',
+      'https://ops.example.com.evil.org',
+      'x',
+    ]) {
       expect([origin, (await refresh(cookie, { origin })).status]).toEqual([origin, 403]);
       expect((await login({ origin })).status).toBe(403);
     }
@@ -266,6 +302,8 @@ describe('cookie sessions', () => {
   });
 
   it('refuses another word for session', async () => {
-    expect((await vigia.call('POST', '/auth/login', { body: { email, password, session: 'jwt' } })).status).toBe(400);
+    expect(
+      (await vigia.call('POST', '/auth/login', { body: { email, password, session: 'jwt' } })).status,
+    ).toBe(400);
   });
 });

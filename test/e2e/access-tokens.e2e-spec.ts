@@ -38,13 +38,19 @@ describe('own tokens', () => {
   const hacked: [string, () => string][] = [
     ['alg none', () => `${base64url({ alg: 'none' })}.${base64url(claims)}.`],
     ['alg nOnE', () => `${base64url({ alg: 'nOnE' })}.${base64url(claims)}.`],
-    ['alg none with the old signature', () => `${base64url({ alg: 'none' })}.${token.split('.').slice(1).join('.')}`],
+    [
+      'alg none with the old signature',
+      () => `${base64url({ alg: 'none' })}.${token.split('.').slice(1).join('.')}`,
+    ],
     ['HS384', () => forge({ alg: 'HS384' }, claims, SECRET, 'sha384')],
     ['HS512', () => forge({ alg: 'HS512' }, claims, SECRET, 'sha512')],
     ['RS256 named, HMAC used', () => forge({ alg: 'RS256' }, claims)],
     ['a kid that leads to a known file', () => forge({ ...HS256, kid: '../../../../dev/null' }, claims, '')],
     ['a kid with SQL', () => forge({ ...HS256, kid: "x' UNION SELECT 'k" }, claims, 'k')],
-    ['a key of its own', () => forge({ ...HS256, jwk: { kty: 'oct', k: 'aaaa' } }, claims, Buffer.from('aaaa', 'base64url'))],
+    [
+      'a key of its own',
+      () => forge({ ...HS256, jwk: { kty: 'oct', k: 'aaaa' } }, claims, Buffer.from('aaaa', 'base64url')),
+    ],
     ['an unknown critical header', () => forge({ ...HS256, crit: ['x'], x: 1 }, claims)],
     ['a changed payload', () => tampered(1)],
     ['a changed signature', () => tampered(2)],
@@ -62,15 +68,28 @@ describe('own tokens', () => {
     ['sub that is no id', () => forge(HS256, { ...claims, sub: "' OR 1=1 --" })],
     ['no JWT', () => 'not.a.jwt'],
     ['a very long one', () => 'a'.repeat(9_000)],
-    ...['', 'secret', 'password', 'changeme', 'your-256-bit-secret', 'vigia', 'jwt-secret', 'a'.repeat(32)].map(
-      (weak): [string, () => string] => [`the weak secret ${JSON.stringify(weak)}`, () => forge(HS256, claims, weak)],
-    ),
+    ...[
+      '',
+      'secret',
+      'password',
+      'changeme',
+      'your-256-bit-secret',
+      'vigia',
+      'jwt-secret',
+      'a'.repeat(32),
+    ].map((weak): [string, () => string] => [
+      `the weak secret ${JSON.stringify(weak)}`,
+      () => forge(HS256, claims, weak),
+    ]),
   ];
 
   function tampered(part: number): string {
     const parts = token.split('.');
     const text = parts[part]!;
-    parts[part] = part === 1 ? base64url({ ...claims, role: 'admin' }) : text.slice(0, -2) + (text.endsWith('AA') ? 'BB' : 'AA');
+    parts[part] =
+      part === 1
+        ? base64url({ ...claims, role: 'admin' })
+        : text.slice(0, -2) + (text.endsWith('AA') ? 'BB' : 'AA');
     return parts.join('.');
   }
 
@@ -95,7 +114,9 @@ describe('own tokens', () => {
   });
 
   it.each([0, 16, 31])('does not start with a secret of %d bytes', (bytes) => {
-    expect(() => new LocalTokens({ jwtSecret: new Uint8Array(bytes) }, new FakeClock())).toThrow('at least 32 bytes');
+    expect(() => new LocalTokens({ jwtSecret: new Uint8Array(bytes) }, new FakeClock())).toThrow(
+      'at least 32 bytes',
+    );
   });
 });
 
@@ -111,7 +132,10 @@ describe('tokens of an external issuer', () => {
   let admin: string;
 
   beforeAll(async () => {
-    const keys = [await publicJwk(rsa.publicKey, 'rsa', 'RS256'), await publicJwk(ec.publicKey, 'ec', 'ES256')];
+    const keys = [
+      await publicJwk(rsa.publicKey, 'rsa', 'RS256'),
+      await publicJwk(ec.publicKey, 'ec', 'ES256'),
+    ];
     server = createServer((_, response) => {
       fetches += 1;
       if (answering) response.setHeader('content-type', 'application/json').end(JSON.stringify({ keys }));
@@ -127,7 +151,11 @@ describe('tokens of an external issuer', () => {
     server.close();
   });
 
-  const sign = (claims: JWTPayload = {}, key: KeyObject = rsa.privateKey, header: object = { alg: 'RS256', kid: 'rsa' }) =>
+  const sign = (
+    claims: JWTPayload = {},
+    key: KeyObject = rsa.privateKey,
+    header: object = { alg: 'RS256', kid: 'rsa' },
+  ) =>
     new SignJWT({ iss: issuer, aud: audience, sub: 'ann', exp: nowS() + 300, iat: nowS(), ...claims })
       .setProtectedHeader(header as { alg: string })
       .sign(key);
@@ -145,13 +173,23 @@ describe('tokens of an external issuer', () => {
     const token = await sign({ sub: 'first', name: 'First Sight', email: 'First@Example.com' });
     const seen = await Promise.all(Array.from({ length: 10 }, () => me(token)));
     expect(new Set(seen.map(({ body }) => body.id)).size).toBe(1);
-    expect(seen[0]!.body).toMatchObject({ role: 'user', tier: 'free', name: 'First Sight', email: 'first@example.com' });
+    expect(seen[0]!.body).toMatchObject({
+      role: 'user',
+      tier: 'free',
+      name: 'First Sight',
+      email: 'first@example.com',
+    });
   });
 
   it('takes role and tier from the claims at first sight, if they are ones', async () => {
-    expect((await me(await sign({ sub: 'op', role: 'operator', tier: 'pro' }))).body).toMatchObject({ role: 'operator', tier: 'pro' });
+    expect((await me(await sign({ sub: 'op', role: 'operator', tier: 'pro' }))).body).toMatchObject({
+      role: 'operator',
+      tier: 'pro',
+    });
     expect((await me(await sign({ sub: 'op', role: 'admin' }))).body.role).toBe('operator');
-    expect((await me(await sign({ sub: 'odd', role: 'root', tier: 7, name: 'a\u0000b', email: 'no' }))).body).toMatchObject({
+    expect(
+      (await me(await sign({ sub: 'odd', role: 'root', tier: 7, name: 'a\u0000b', email: 'no' }))).body,
+    ).toMatchObject({
       role: 'user',
       tier: 'free',
       name: 'ab',
@@ -159,7 +197,7 @@ describe('tokens of an external issuer', () => {
     });
   });
 
-  it("does not become the local user whose address it shows", async () => {
+  it('does not become the local user whose address it shows', async () => {
     const local = await vigia.signIn('operator');
     const { body } = await me(await sign({ sub: 'thief', email: local.email }));
     expect(body.id).not.toBe(local.id);
@@ -175,11 +213,18 @@ describe('tokens of an external issuer', () => {
   const outsider = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const payload = () => ({ iss: issuer, aud: audience, sub: 'ann', exp: nowS() + 300 });
   it.each<[string, () => Promise<string> | string]>([
-    ['HMAC with the public key as the secret', () => forge({ alg: 'HS256', kid: 'rsa' }, payload(), publicPem.toString())],
+    [
+      'HMAC with the public key as the secret',
+      () => forge({ alg: 'HS256', kid: 'rsa' }, payload(), publicPem.toString()),
+    ],
     ['HMAC with our own secret', () => forge({ alg: 'HS256' }, payload())],
     ['alg none', () => `${base64url({ alg: 'none' })}.${base64url(payload())}.`],
     ['another key', () => sign({}, outsider.privateKey)],
-    ['a key of its own in the header', () => sign({}, outsider.privateKey, { alg: 'RS256', jwk: outsider.publicKey.export({ format: 'jwk' }) })],
+    [
+      'a key of its own in the header',
+      () =>
+        sign({}, outsider.privateKey, { alg: 'RS256', jwk: outsider.publicKey.export({ format: 'jwk' }) }),
+    ],
     ['an unknown kid', () => sign({}, outsider.privateKey, { alg: 'RS256', kid: '../rsa' })],
     ['another audience', () => sign({ aud: 'other' })],
     ['no audience', () => sign({ aud: undefined })],
@@ -197,7 +242,10 @@ describe('tokens of an external issuer', () => {
 
   it('asks the issuer no more often for a flood of unknown key ids', async () => {
     const before = fetches;
-    for (let i = 0; i < 20; i++) expect((await me(await sign({}, outsider.privateKey, { alg: 'RS256', kid: `k${i}` }))).status).toBe(401);
+    for (let i = 0; i < 20; i++)
+      expect((await me(await sign({}, outsider.privateKey, { alg: 'RS256', kid: `k${i}` }))).status).toBe(
+        401,
+      );
     expect(fetches - before).toBeLessThanOrEqual(1);
   });
 
@@ -245,7 +293,10 @@ describe('tokens of an external issuer', () => {
     for (const change of ['PATCH', 'DELETE'] as const) {
       const sub = `out-${change}`;
       const { id } = (await me(await sign({ sub }))).body;
-      await vigia.call(change, `/users/${id}`, { as: admin, ...(change === 'PATCH' && { body: { active: false } }) });
+      await vigia.call(change, `/users/${id}`, {
+        as: admin,
+        ...(change === 'PATCH' && { body: { active: false } }),
+      });
       await eventually(async () => (await me(await sign({ sub, jti: randomUUID() }))).status === 401, 1_000);
     }
   });
@@ -253,12 +304,19 @@ describe('tokens of an external issuer', () => {
   it('leaves address and password to the issuer', async () => {
     const token = await sign({ sub: 'pw' });
     const { id } = (await me(token)).body;
-    const own = await vigia.call('POST', '/auth/password', { as: token, body: { currentPassword: 'x', newPassword: 'twelve chars' } });
+    const own = await vigia.call('POST', '/auth/password', {
+      as: token,
+      body: { currentPassword: 'x', newPassword: 'twelve chars' },
+    });
     expect([own.status, own.body.code]).toEqual([409, 'EXTERNAL_USER']);
     for (const body of [{ password: 'twelve chars' }, { email: 'a@b.c' }]) {
-      expect((await vigia.call('PATCH', `/users/${id}`, { as: admin, body })).body.code).toBe('EXTERNAL_USER');
+      expect((await vigia.call('PATCH', `/users/${id}`, { as: admin, body })).body.code).toBe(
+        'EXTERNAL_USER',
+      );
     }
-    expect((await vigia.call('PATCH', '/auth/me', { as: token, body: { name: 'Own Name' } })).body.name).toBe('Own Name');
+    expect((await vigia.call('PATCH', '/auth/me', { as: token, body: { name: 'Own Name' } })).body.name).toBe(
+      'Own Name',
+    );
   });
 });
 

@@ -13,13 +13,19 @@ describe('users and profile', () => {
   afterAll(() => vigia.close());
 
   const create = (body: object) =>
-    vigia.call('POST', '/users', { as: admin, body: { name: 'Ann', role: 'viewer', password: 'twelve chars', ...body } });
+    vigia.call('POST', '/users', {
+      as: admin,
+      body: { name: 'Ann', role: 'viewer', password: 'twelve chars', ...body },
+    });
 
   it('signs the administrator in', async () => {
     const { status, body } = await vigia.login(ADMIN.email, ADMIN.password);
     expect(status).toBe(200);
     expect(Object.keys(body).sort()).toEqual(['accessToken', 'expiresInMs', 'refreshToken', 'user']);
-    expect(body).toMatchObject({ expiresInMs: 900_000, user: { email: ADMIN.email, role: 'admin', active: true } });
+    expect(body).toMatchObject({
+      expiresInMs: 900_000,
+      user: { email: ADMIN.email, role: 'admin', active: true },
+    });
     expect(body.user.id).toMatch(UUID_V7);
   });
 
@@ -74,7 +80,9 @@ describe('users and profile', () => {
     const seen: string[] = [];
     let cursor: string | null = '';
     while (cursor !== null) {
-      const { status, body } = await vigia.call('GET', `/users?limit=2${cursor && `&cursor=${cursor}`}`, { as: admin });
+      const { status, body } = await vigia.call('GET', `/users?limit=2${cursor && `&cursor=${cursor}`}`, {
+        as: admin,
+      });
       expect(status).toBe(200);
       expect(body.items.length).toBeLessThanOrEqual(2);
       seen.push(...body.items.map(({ id }: { id: string }) => id));
@@ -85,18 +93,33 @@ describe('users and profile', () => {
     expect(new Set(seen).size).toBe(seen.length);
   });
 
-  it.each(['limit=0', 'limit=1001', 'limit=1e2', 'limit=2&limit=3', 'cursor=abc', 'what=1', `cursor=${forged(['x'])}`, `cursor=${forged([1])}`])(
-    'refuses the list query %s',
-    async (query) => {
-      expect((await vigia.call('GET', `/users?${query}`, { as: admin })).status).toBe(400);
-    },
-  );
+  it.each([
+    'limit=0',
+    'limit=1001',
+    'limit=1e2',
+    'limit=2&limit=3',
+    'cursor=abc',
+    'what=1',
+    `cursor=${forged(['x'])}`,
+    `cursor=${forged([1])}`,
+  ])('refuses the list query %s', async (query) => {
+    expect((await vigia.call('GET', `/users?${query}`, { as: admin })).status).toBe(400);
+  });
 
   it('shows, changes and removes a user, and then knows nothing of it', async () => {
     const { id } = (await create({ email: 'short@example.com' })).body;
     expect((await vigia.call('GET', `/users/${id}`, { as: admin })).body.email).toBe('short@example.com');
-    const changed = await vigia.call('PATCH', `/users/${id}`, { as: admin, body: { role: 'operator', tier: 'pro', name: 'Bo' } });
-    expect(changed.body).toMatchObject({ id, role: 'operator', tier: 'pro', name: 'Bo', email: 'short@example.com' });
+    const changed = await vigia.call('PATCH', `/users/${id}`, {
+      as: admin,
+      body: { role: 'operator', tier: 'pro', name: 'Bo' },
+    });
+    expect(changed.body).toMatchObject({
+      id,
+      role: 'operator',
+      tier: 'pro',
+      name: 'Bo',
+      email: 'short@example.com',
+    });
     expect((await vigia.call('DELETE', `/users/${id}`, { as: admin })).status).toBe(204);
     for (const method of ['GET', 'PATCH', 'DELETE']) {
       const body = method === 'PATCH' ? { body: {} } : {};
@@ -119,7 +142,8 @@ describe('users and profile', () => {
       vigia.call('DELETE', `/users/${me}`, { as: admin }),
       vigia.call('DELETE', `/users/${String(me).toUpperCase()}`, { as: admin }),
     ];
-    for (const { status, body } of await Promise.all(attempts)) expect([status, body.code]).toEqual([409, 'LAST_ADMIN']);
+    for (const { status, body } of await Promise.all(attempts))
+      expect([status, body.code]).toEqual([409, 'LAST_ADMIN']);
   });
 
   it('keeps one of two administrators who remove each other at the same moment', async () => {
@@ -132,7 +156,9 @@ describe('users and profile', () => {
     expect(answers.map(({ status }) => status).sort()).not.toEqual([200, 200]);
     const left = (await vigia.call('GET', '/users', { as: admin })).status === 200 ? admin : second.token;
     const restored = left === admin ? second.id : first;
-    expect((await vigia.call('PATCH', `/users/${restored}`, { as: left, body: { role: 'admin' } })).status).toBe(200);
+    expect(
+      (await vigia.call('PATCH', `/users/${restored}`, { as: left, body: { role: 'admin' } })).status,
+    ).toBe(200);
     expect((await vigia.call('DELETE', `/users/${second.id}`, { as: admin })).status).toBe(204);
   });
 
@@ -141,8 +167,18 @@ describe('users and profile', () => {
     const wish = { name: 'Ann B', locale: 'pt-BR', timezone: 'Europe/Lisbon' };
     const changed = await vigia.call('PATCH', '/auth/me', { as: ann.token, body: wish });
     expect(changed.status).toBe(200);
-    expect((await vigia.call('GET', '/auth/me', { as: ann.token })).body).toMatchObject({ ...wish, id: ann.id, role: 'user' });
-    for (const fault of [{ id: ABSENT }, { role: 'admin' }, { createdAt: '2020-01-01T00:00:00.000Z' }, { tier: 'pro' }, { email: 'x@y.z' }]) {
+    expect((await vigia.call('GET', '/auth/me', { as: ann.token })).body).toMatchObject({
+      ...wish,
+      id: ann.id,
+      role: 'user',
+    });
+    for (const fault of [
+      { id: ABSENT },
+      { role: 'admin' },
+      { createdAt: '2020-01-01T00:00:00.000Z' },
+      { tier: 'pro' },
+      { email: 'x@y.z' },
+    ]) {
       expect((await vigia.call('PATCH', '/auth/me', { as: ann.token, body: fault })).status).toBe(400);
     }
     for (const fault of [{ timezone: 'Mars/Base' }, { locale: 'nonsense!' }, { name: '' }, { name: null }]) {
@@ -151,35 +187,45 @@ describe('users and profile', () => {
     expect((await vigia.call('GET', '/auth/me', { as: ann.token })).body.role).toBe('user');
   });
 
-  it.each(['user', 'viewer', 'operator'])('keeps a %s from everything that administrators do', async (role) => {
-    const bob = await vigia.signIn(role);
-    const me = (await vigia.call('GET', '/auth/me', { as: admin })).body.id;
-    const calls: [string, string][] = [
-      ['GET', '/users'],
-      ['POST', '/users'],
-      ['GET', `/users/${me}`],
-      ['GET', `/users/${ABSENT}`],
-      ['PATCH', `/users/${me}`],
-      ['DELETE', `/users/${me}`],
-      ['GET', '/api-keys'],
-      ['POST', '/api-keys'],
-      ['DELETE', `/api-keys/${ABSENT}`],
-      ['GET', '/audit'],
-    ];
-    const bodies = new Set<string>();
-    for (const [method, path] of calls) {
-      // The body is wrong on purpose: who may not call learns nothing of it.
-      const { status, body } = await vigia.call(method, path, { as: bob.token, ...(method !== 'GET' && { body: { wrong: 1 } }) });
-      expect([method, path, status, body.code]).toEqual([method, path, 403, 'FORBIDDEN']);
-      bodies.add(body.detail);
-      expect((await vigia.call(method, path)).status).toBe(401);
-    }
-    expect(bodies.size).toBe(1);
-  });
+  it.each(['user', 'viewer', 'operator'])(
+    'keeps a %s from everything that administrators do',
+    async (role) => {
+      const bob = await vigia.signIn(role);
+      const me = (await vigia.call('GET', '/auth/me', { as: admin })).body.id;
+      const calls: [string, string][] = [
+        ['GET', '/users'],
+        ['POST', '/users'],
+        ['GET', `/users/${me}`],
+        ['GET', `/users/${ABSENT}`],
+        ['PATCH', `/users/${me}`],
+        ['DELETE', `/users/${me}`],
+        ['GET', '/api-keys'],
+        ['POST', '/api-keys'],
+        ['DELETE', `/api-keys/${ABSENT}`],
+        ['GET', '/audit'],
+      ];
+      const bodies = new Set<string>();
+      for (const [method, path] of calls) {
+        // The body is wrong on purpose: who may not call learns nothing of it.
+        const { status, body } = await vigia.call(method, path, {
+          as: bob.token,
+          ...(method !== 'GET' && { body: { wrong: 1 } }),
+        });
+        expect([method, path, status, body.code]).toEqual([method, path, 403, 'FORBIDDEN']);
+        bodies.add(body.detail);
+        expect((await vigia.call(method, path)).status).toBe(401);
+      }
+      expect(bodies.size).toBe(1);
+    },
+  );
 
   it('never answers with a hash', async () => {
     const { Database } = await import('../../src/core/database/database.js');
-    const rows = await vigia.app.get(Database).query<{ password_hash: string }>('SELECT password_hash FROM vigia.users WHERE password_hash IS NOT NULL');
+    const rows = await vigia.app
+      .get(Database)
+      .query<{ password_hash: string }>(
+        'SELECT password_hash FROM vigia.users WHERE password_hash IS NOT NULL',
+      );
     expect(rows[0]!.password_hash).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/);
     expect(vigia.answers.length).toBeGreaterThan(50);
     for (const text of vigia.answers) expect(text).not.toMatch(/argon2|hash/i);

@@ -34,18 +34,25 @@ export interface AccessApp {
   login(email: string, password: string, from?: string): Promise<Reply>;
   adminToken(): Promise<string>;
   /** Makes a user of this role and signs in. */
-  signIn(role: string): Promise<{ id: string; email: string; password: string; token: string; refreshToken: string }>;
+  signIn(
+    role: string,
+  ): Promise<{ id: string; email: string; password: string; token: string; refreshToken: string }>;
   close(): Promise<void>;
 }
 
 let users = 0;
 
 /** Access alone on core, as a foreign application would mount it, on a database of its own or a given one. */
-export async function accessApp(options: Partial<AccessOptions> = {}, databaseUrl?: string): Promise<AccessApp> {
+export async function accessApp(
+  options: Partial<AccessOptions> = {},
+  databaseUrl?: string,
+): Promise<AccessApp> {
   const target = databaseUrl ? { url: databaseUrl, drop: async () => {} } : await createDatabase();
   const testing = await Test.createTestingModule({
     imports: [
-      CoreModule.forRoot({ database: { url: target.url, poolMax: 2, poolOverflow: 8, connectTimeoutMs: 2_000 } }),
+      CoreModule.forRoot({
+        database: { url: target.url, poolMax: 2, poolOverflow: 8, connectTimeoutMs: 2_000 },
+      }),
       AccessModule.forRoot({ jwtSecret: SECRET, admin: ADMIN, http: true, ...options }),
     ],
   }).compile();
@@ -56,7 +63,11 @@ export async function accessApp(options: Partial<AccessOptions> = {}, databaseUr
   await app.init();
   const answers: string[] = [];
 
-  async function call(method: string, path: string, { as, key, body, headers, from }: Call = {}): Promise<Reply> {
+  async function call(
+    method: string,
+    path: string,
+    { as, key, body, headers, from }: Call = {},
+  ): Promise<Reply> {
     const response = await app.inject({
       method: method as 'GET',
       url: `/api/v1${path}`,
@@ -76,7 +87,8 @@ export async function accessApp(options: Partial<AccessOptions> = {}, databaseUr
   const login = (email: string, password: string, from?: string) =>
     call('POST', '/auth/login', { body: { email, password }, ...(from && { from }) });
   let known: string | undefined;
-  const adminToken = async () => (known ??= (await login(ADMIN.email, ADMIN.password)).body.accessToken as string);
+  const adminToken = async () =>
+    (known ??= (await login(ADMIN.email, ADMIN.password)).body.accessToken as string);
 
   return {
     app,
@@ -88,7 +100,10 @@ export async function accessApp(options: Partial<AccessOptions> = {}, databaseUr
     signIn: async (role) => {
       const email = `${role}-${(users += 1)}@example.com`;
       const password = `password of ${email}`;
-      const made = await call('POST', '/users', { as: await adminToken(), body: { email, name: role, role, password } });
+      const made = await call('POST', '/users', {
+        as: await adminToken(),
+        body: { email, name: role, role, password },
+      });
       if (made.status !== 201) throw new Error(`making ${email} answered ${made.status}: ${made.text}`);
       const { body } = await login(email, password);
       return { id: made.body.id, email, password, token: body.accessToken, refreshToken: body.refreshToken };

@@ -16,7 +16,10 @@ export class EmailTakenError extends ConflictError {
 /** The account belongs to another issuer, so its address and password are changed there. */
 export class ExternalUserError extends ConflictError {
   constructor() {
-    super('this account is kept by an external issuer, which holds its e-mail address and password', 'EXTERNAL_USER');
+    super(
+      'this account is kept by an external issuer, which holds its e-mail address and password',
+      'EXTERNAL_USER',
+    );
   }
 }
 

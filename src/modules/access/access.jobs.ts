@@ -9,7 +9,13 @@ const SWEEP_INTERVAL_MS = 60_000;
 export class AccessJobs implements OnApplicationBootstrap {
   private readonly sweep: LeaderLoop;
 
-  constructor(retention: RetentionStore, leases: Leases, instance: Instance, clock: Clock, shutdown: Shutdown) {
+  constructor(
+    retention: RetentionStore,
+    leases: Leases,
+    instance: Instance,
+    clock: Clock,
+    shutdown: Shutdown,
+  ) {
     const options = { name: 'access-retention', holder: instance.id, intervalMs: SWEEP_INTERVAL_MS };
     this.sweep = new LeaderLoop(options, leases, clock, (lease) => retention.sweep(lease));
     shutdown.register('jobs', 'access retention', () => this.sweep.stop());

@@ -55,7 +55,13 @@ export class AccessModule {
     return {
       module: AccessModule,
       global: true, // every module's controllers are audited and authenticated
-      providers: [{ provide: ACCESS_OPTIONS, useValue: options }, loginAttempts(options), ...STORES, ...SERVICES, ...ports],
+      providers: [
+        { provide: ACCESS_OPTIONS, useValue: options },
+        loginAttempts(options),
+        ...STORES,
+        ...SERVICES,
+        ...ports,
+      ],
       controllers: options.http ? [AuthController, UsersController, ApiKeysController, AuditController] : [],
       exports: [...ports, UsersService, ApiKeysService, SessionsService, LoginAttempts],
     };
@@ -63,5 +69,7 @@ export class AccessModule {
 }
 
 function loginAttempts({ loginAttempts: bound }: AccessOptions): Provider {
-  return bound ? { provide: LoginAttempts, ...bound } : { provide: LoginAttempts, useClass: PostgresLoginAttempts };
+  return bound
+    ? { provide: LoginAttempts, ...bound }
+    : { provide: LoginAttempts, useClass: PostgresLoginAttempts };
 }

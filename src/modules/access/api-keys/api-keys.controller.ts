@@ -1,5 +1,13 @@
 import { Body, Delete, Get, Param, Post, Query } from '@nestjs/common';
-import { Answers, Audited, CurrentPrincipal, RestController, Roles, type Page, type Principal } from '../../../core/index.js';
+import {
+  Answers,
+  Audited,
+  CurrentPrincipal,
+  RestController,
+  Roles,
+  type Page,
+  type Principal,
+} from '../../../core/index.js';
 import { idParams, listQuery, type IdParams, type ListQuery } from '../users/users.dto.js';
 import {
   apiKeyPage,

@@ -3,7 +3,12 @@ import { instant, isoText, pageOf, plainText, uuid } from '../../../core/index.j
 import { role, tier } from '../users/users.dto.js';
 import type { ApiKey } from './api-key.types.js';
 
-export const createApiKeyBody = z.strictObject({ name: plainText(200), role, tier, expiresAt: instant.optional() });
+export const createApiKeyBody = z.strictObject({
+  name: plainText(200),
+  role,
+  tier,
+  expiresAt: instant.optional(),
+});
 export type CreateApiKeyBody = z.infer<typeof createApiKeyBody>;
 
 export const apiKeyAnswer = z.object({
@@ -19,7 +24,9 @@ export const apiKeyAnswer = z.object({
 export type ApiKeyAnswer = z.infer<typeof apiKeyAnswer>;
 export const apiKeyPage = pageOf(apiKeyAnswer);
 
-export const newApiKeyAnswer = apiKeyAnswer.extend({ key: z.string().meta({ description: 'Shown in this answer and never again' }) });
+export const newApiKeyAnswer = apiKeyAnswer.extend({
+  key: z.string().meta({ description: 'Shown in this answer and never again' }),
+});
 export type NewApiKeyAnswer = z.infer<typeof newApiKeyAnswer>;
 
 export function toApiKeyAnswer(key: ApiKey): ApiKeyAnswer {

@@ -40,22 +40,40 @@ export class ApiKeysService {
   ) {}
 
   /** @returns the key's text, which is kept nowhere @throws ValidationFailedError ConflictError */
-  async create({ name, role, tier, expiresAt }: CreateApiKey, by: Principal): Promise<{ apiKey: ApiKey; text: string }> {
+  async create(
+    { name, role, tier, expiresAt }: CreateApiKey,
+    by: Principal,
+  ): Promise<{ apiKey: ApiKey; text: string }> {
     if (expiresAt && expiresAt.getTime() <= this.clock.now()) {
       throw new ValidationFailedError([{ path: 'expiresAt', message: 'must be in the future' }]);
     }
     if ((await this.keys.count()) >= MAX_API_KEYS) {
-      throw new ConflictError(`there are ${MAX_API_KEYS} API keys already; delete one first`, 'API_KEY_LIMIT');
+      throw new ConflictError(
+        `there are ${MAX_API_KEYS} API keys already; delete one first`,
+        'API_KEY_LIMIT',
+      );
     }
     const { secret, secretHash } = newKeySecret();
     const createdBy = principalName(by);
-    const apiKey = await this.keys.insert(this.database, { name, role, tier, secretHash, createdBy, expiresAt: expiresAt ?? null });
+    const apiKey = await this.keys.insert(this.database, {
+      name,
+      role,
+      tier,
+      secretHash,
+      createdBy,
+      expiresAt: expiresAt ?? null,
+    });
     return { apiKey, text: keyText(apiKey.id, secret) };
   }
 
   async list(limit: number, cursor?: string): Promise<Page<ApiKey>> {
     const rows = await this.keys.list(limit, idCursor(cursor));
-    return toPage(rows, limit, ({ id }) => [id], (key) => key);
+    return toPage(
+      rows,
+      limit,
+      ({ id }) => [id],
+      (key) => key,
+    );
   }
 
   /** @throws NotFoundError */

@@ -12,7 +12,9 @@ export class AuditController {
   @Get()
   @Audited('audit.read', { kind: 'personalData' })
   @Answers(200, 'Who did what, to what, when, from where, with what result; newest first', auditPage)
-  async list(@Query({ schema: auditQuery }) { limit, cursor, ...filter }: AuditQuery): Promise<Page<AuditAnswer>> {
+  async list(
+    @Query({ schema: auditQuery }) { limit, cursor, ...filter }: AuditQuery,
+  ): Promise<Page<AuditAnswer>> {
     const rows = await this.audit.list(filter, limit, instantCursor(cursor));
     return toPage(rows, limit, ({ at, id }) => [at.toISOString(), id], toAuditAnswer);
   }

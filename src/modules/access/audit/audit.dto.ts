@@ -1,5 +1,14 @@
 import { z } from 'zod';
-import { inOrder, isoText, pageOf, pageQuery, plainText, RANGE_FAULT, rangeQuery, uuid } from '../../../core/index.js';
+import {
+  inOrder,
+  isoText,
+  pageOf,
+  pageQuery,
+  plainText,
+  RANGE_FAULT,
+  rangeQuery,
+  uuid,
+} from '../../../core/index.js';
 import type { AuditRow } from '../stores/audit.store.js';
 
 const kind = z.enum(['admin', 'personalData', 'function', 'security']);
@@ -19,7 +28,10 @@ export type AuditQuery = z.infer<typeof auditQuery>;
 export const auditAnswer = z.object({
   id: uuid,
   at: isoText,
-  actor: z.string().nullable().meta({ description: '`user:<id>`, `key:<id>` or `database:<role>`; null for an unknown caller' }),
+  actor: z
+    .string()
+    .nullable()
+    .meta({ description: '`user:<id>`, `key:<id>` or `database:<role>`; null for an unknown caller' }),
   action: z.string(),
   kind,
   target: z.string().nullable(),

@@ -35,7 +35,8 @@ export class AccessAuthenticator extends Authenticator {
   }
 
   override async authenticate({ bearer, apiKey }: Credentials): Promise<Principal> {
-    if (bearer !== undefined && apiKey !== undefined) throw new UnauthenticatedError('send a token or an API key, not both');
+    if (bearer !== undefined && apiKey !== undefined)
+      throw new UnauthenticatedError('send a token or an API key, not both');
     if (bearer !== undefined) return this.byToken(bearer);
     if (apiKey !== undefined) return this.byKey(apiKey);
     throw new UnauthenticatedError();
@@ -51,14 +52,16 @@ export class AccessAuthenticator extends Authenticator {
   /** The role is the user's of now, not the token's of a quarter of an hour ago. */
   private async bySession({ sessionId, userId, expiresAtMs }: LocalToken): Promise<UserPrincipal> {
     const session = this.state.sessions.peek(sessionId) ?? (await this.state.sessions.get(sessionId));
-    if (!isOf(session, userId) || session.expiresAtMs <= this.clock.now()) throw new UnauthenticatedError('the session has ended');
+    if (!isOf(session, userId) || session.expiresAtMs <= this.clock.now())
+      throw new UnauthenticatedError('the session has ended');
     const { role, tier } = await this.userOf(userId);
     return { kind: 'user', id: userId, role, tier, sessionId, expiresAtMs };
   }
 
   private async byExternal(token: ExternalToken): Promise<UserPrincipal> {
     const { revocationKey: key, sessionId, expiresAtMs } = token;
-    if (key !== null && !(await this.state.unrevoked.get(key))) throw new UnauthenticatedError('the session has ended');
+    if (key !== null && !(await this.state.unrevoked.get(key)))
+      throw new UnauthenticatedError('the session has ended');
     const id = await this.externalUsers.idOf(token.profile);
     const user = await this.userOf(id);
     if (wasIssuedBefore(token, user)) throw new UnauthenticatedError('the session has ended');
@@ -76,9 +79,16 @@ export class AccessAuthenticator extends Authenticator {
     const known = given && (this.state.apiKeys.peek(given.id) ?? (await this.state.apiKeys.get(given.id)));
     const matches = timingSafeEqual(given?.secretHash ?? NO_DIGEST, known?.secretHash ?? NO_DIGEST);
     if (!given || !known || !matches) throw new UnauthenticatedError('the API key is not valid');
-    if (known.expiresAtMs !== null && known.expiresAtMs <= this.clock.now()) throw new UnauthenticatedError('the API key has expired');
+    if (known.expiresAtMs !== null && known.expiresAtMs <= this.clock.now())
+      throw new UnauthenticatedError('the API key has expired');
     this.lastSeen.note('apiKey', given.id);
-    return { kind: 'apiKey', id: given.id, role: known.role, tier: known.tier, expiresAtMs: known.expiresAtMs };
+    return {
+      kind: 'apiKey',
+      id: given.id,
+      role: known.role,
+      tier: known.tier,
+      expiresAtMs: known.expiresAtMs,
+    };
   }
 }
 

@@ -19,7 +19,8 @@ export class ExternalUsers {
     const known = this.ids.get(key);
     if (known) return known;
     const { issuer, subject } = profile;
-    const id = (await this.users.findExternal(issuer, subject)) ?? (await this.users.findOrInsertExternal(profile));
+    const id =
+      (await this.users.findExternal(issuer, subject)) ?? (await this.users.findOrInsertExternal(profile));
     if (!id) throw new UnauthenticatedError('the user is not active');
     this.ids.set(key, id);
     return id;

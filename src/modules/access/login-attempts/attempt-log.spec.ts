@@ -42,11 +42,15 @@ describe(judge.name, () => {
   it('never admits beyond the limit, and never stores more than it, whatever came before', () => {
     const instants = fc.array(fc.integer({ min: NOW - 2 * WINDOW_MS, max: NOW }), { maxLength: 40 });
     fc.assert(
-      fc.property(instants, fc.uniqueArray(fc.integer({ min: NOW - 20_000, max: NOW })), (failed, pending) => {
-        const verdict = judge(log(failed, pending), NOW, 10);
-        if (verdict.outcome !== 'admitted') return;
-        expect(verdict.log.failedAtMs.length + verdict.log.pendingAtMs.length).toBeLessThanOrEqual(10);
-      }),
+      fc.property(
+        instants,
+        fc.uniqueArray(fc.integer({ min: NOW - 20_000, max: NOW })),
+        (failed, pending) => {
+          const verdict = judge(log(failed, pending), NOW, 10);
+          if (verdict.outcome !== 'admitted') return;
+          expect(verdict.log.failedAtMs.length + verdict.log.pendingAtMs.length).toBeLessThanOrEqual(10);
+        },
+      ),
     );
   });
 });

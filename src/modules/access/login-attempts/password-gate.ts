@@ -67,7 +67,11 @@ export class PasswordGate {
   }
 
   private refusal(retryAfterMs: number): RateLimitedError {
-    return new RateLimitedError('too many failed attempts; wait before the next one', retryAfterMs, this.clock.now());
+    return new RateLimitedError(
+      'too many failed attempts; wait before the next one',
+      retryAfterMs,
+      this.clock.now(),
+    );
   }
 
   private async enter(client: string): Promise<void> {

@@ -3,7 +3,12 @@ import { createHash } from 'node:crypto';
 import { Database, type Queryable } from '../../../core/index.js';
 import { judge, MAX_FAILURES, type AttemptLog, type Judgement } from './attempt-log.js';
 import { clientOf } from './client-address.js';
-import { LoginAttempts, type Attempt, type AttemptTicket, type AttemptVerdict } from './login-attempts.port.js';
+import {
+  LoginAttempts,
+  type Attempt,
+  type AttemptTicket,
+  type AttemptVerdict,
+} from './login-attempts.port.js';
 
 interface LogRow {
   readonly failed_at: string[];
@@ -31,7 +36,10 @@ export class PostgresLoginAttempts extends LoginAttempts {
       if (byAddress.outcome !== 'admitted') return byAddress;
       const byAccount = await this.judge(tx, accountKey(account), MAX_FAILURES.account);
       if (byAccount.outcome !== 'admitted') return byAccount;
-      const ticket = [await this.write(tx, address, byAddress), await this.write(tx, accountKey(account), byAccount)];
+      const ticket = [
+        await this.write(tx, address, byAddress),
+        await this.write(tx, accountKey(account), byAccount),
+      ];
       return { outcome: 'admitted', ticket };
     });
   }

@@ -20,16 +20,10 @@ export const passwordBody = z.strictObject({ currentPassword: givenPassword, new
 export type PasswordBody = z.infer<typeof passwordBody>;
 
 /** A language tag such as `pt-BR`, in its canonical form. */
-const locale = z
-  .string()
-  .max(35)
-  .refine(isLocale, 'must be a language tag such as en or pt-BR');
+const locale = z.string().max(35).refine(isLocale, 'must be a language tag such as en or pt-BR');
 
 /** A time zone of the IANA database, e.g. `Europe/Lisbon`. */
-const timezone = z
-  .string()
-  .max(64)
-  .refine(isTimezone, 'must be a time zone such as Europe/Lisbon');
+const timezone = z.string().max(64).refine(isTimezone, 'must be a time zone such as Europe/Lisbon');
 
 export const profileBody = z.strictObject({
   name: personName.optional(),
@@ -38,7 +32,10 @@ export const profileBody = z.strictObject({
 });
 export type ProfileBody = z.infer<typeof profileBody>;
 
-export const profileAnswer = userAnswer.extend({ locale: z.string().nullable(), timezone: z.string().nullable() });
+export const profileAnswer = userAnswer.extend({
+  locale: z.string().nullable(),
+  timezone: z.string().nullable(),
+});
 export type ProfileAnswer = z.infer<typeof profileAnswer>;
 
 export const tokensAnswer = z.object({
@@ -54,7 +51,10 @@ export function toProfileAnswer(user: User): ProfileAnswer {
 }
 
 /** @param inCookie the refresh token travels in the cookie, so scripts must not see it */
-export function toTokensAnswer({ accessToken, refreshToken, user }: TokenPair, inCookie: boolean): TokensAnswer {
+export function toTokensAnswer(
+  { accessToken, refreshToken, user }: TokenPair,
+  inCookie: boolean,
+): TokensAnswer {
   const answer = { accessToken, expiresInMs: ACCESS_TOKEN_LIFETIME_MS, user: toUserAnswer(user) };
   return inCookie ? answer : { ...answer, refreshToken };
 }

@@ -37,7 +37,8 @@ export class LoginService {
     try {
       return await this.gate.guard({ account: email, ip: origin.ip }, () => this.prove(email, password));
     } catch (error) {
-      if (error instanceof RateLimitedError) this.auditLog.note(this.entry(origin, null, 'refused', error.code));
+      if (error instanceof RateLimitedError)
+        this.auditLog.note(this.entry(origin, null, 'refused', error.code));
       throw error;
     }
   }
@@ -48,7 +49,12 @@ export class LoginService {
     return matches && known ? this.sessions.open(known.user, known.passwordHash) : null;
   }
 
-  private entry(origin: Origin, userId: string | null, result: AuditEntry['result'], code: string | null): AuditEntry {
+  private entry(
+    origin: Origin,
+    userId: string | null,
+    result: AuditEntry['result'],
+    code: string | null,
+  ): AuditEntry {
     return {
       atMs: this.clock.now(),
       actor: userId && `user:${userId}`,

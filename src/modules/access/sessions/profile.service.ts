@@ -27,7 +27,11 @@ export class ProfileService {
   }
 
   /** Refused, like sign-in, while somebody is guessing this account's password or from this address. */
-  async update(caller: UserPrincipal, changes: Pick<UserChanges, 'name' | 'locale' | 'timezone'>, ip: string): Promise<User> {
+  async update(
+    caller: UserPrincipal,
+    changes: Pick<UserChanges, 'name' | 'locale' | 'timezone'>,
+    ip: string,
+  ): Promise<User> {
     const { email } = await this.get(caller);
     const updated = await this.gate.guard({ account: email ?? caller.id, ip }, () =>
       this.users.update(this.database, caller.id, changes),
@@ -44,13 +48,20 @@ export class ProfileService {
     const known = await this.users.findWithPassword('id', caller.id);
     if (!known) throw new ExternalUserError();
     const attempt = { account: known.user.email ?? caller.id, ip };
-    const matches = await this.gate.guard(attempt, async () => (await this.passwords.verify(current, known.passwordHash)) || null);
+    const matches = await this.gate.guard(
+      attempt,
+      async () => (await this.passwords.verify(current, known.passwordHash)) || null,
+    );
     if (!matches) throw new WrongPasswordError();
     await this.replacePassword(caller, known.passwordHash, await this.passwords.hash(next));
     return known.user;
   }
 
-  private async replacePassword({ id, sessionId }: UserPrincipal, provenHash: string, newHash: string): Promise<void> {
+  private async replacePassword(
+    { id, sessionId }: UserPrincipal,
+    provenHash: string,
+    newHash: string,
+  ): Promise<void> {
     await this.database.transaction(async (tx) => {
       if (!(await this.users.replacePassword(tx, id, provenHash, newHash))) throw new WrongPasswordError();
       await this.sessions.endAllOf(tx, id, 'passwordChanged', sessionId);

@@ -41,7 +41,13 @@ export class RefreshCookie {
 
   private cookie(request: FastifyRequest, value: string, maxAgeS: number): string {
     const { secureCookies = request.protocol === 'https', cookiePath = DEFAULT_PATH } = this.options;
-    const attributes = [`${NAME}=${value}`, `Path=${cookiePath}`, `Max-Age=${maxAgeS}`, 'HttpOnly', 'SameSite=Strict'];
+    const attributes = [
+      `${NAME}=${value}`,
+      `Path=${cookiePath}`,
+      `Max-Age=${maxAgeS}`,
+      'HttpOnly',
+      'SameSite=Strict',
+    ];
     return (secureCookies ? [...attributes, 'Secure'] : attributes).join('; ');
   }
 }

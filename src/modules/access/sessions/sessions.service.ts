@@ -51,7 +51,9 @@ export class SessionsService {
   /** @returns null when the user was closed, or got another password, since this one was proven */
   async open(user: User, provenHash: string): Promise<TokenPair | null> {
     const refreshToken = newSecret();
-    const sessionId = await this.database.transaction((tx) => this.openIn(tx, user.id, provenHash, refreshToken));
+    const sessionId = await this.database.transaction((tx) =>
+      this.openIn(tx, user.id, provenHash, refreshToken),
+    );
     if (sessionId === null) return null;
     return { accessToken: await this.localTokens.sign(user, sessionId), refreshToken, user };
   }
@@ -64,7 +66,9 @@ export class SessionsService {
   async refresh(refreshToken: string, origin: Origin): Promise<TokenPair> {
     if (!SECRET_PATTERN.test(refreshToken)) throw refreshRefused();
     const next = newSecret();
-    const rotation = await this.database.transaction((tx) => this.rotateIn(tx, digestOf(refreshToken), digestOf(next)));
+    const rotation = await this.database.transaction((tx) =>
+      this.rotateIn(tx, digestOf(refreshToken), digestOf(next)),
+    );
     if (rotation.outcome === 'reused' && rotation.endedNow) await this.reportReuse(rotation, origin);
     if (rotation.outcome !== 'rotated') throw refreshRefused();
     const user = await this.users.find(rotation.userId);
@@ -77,7 +81,8 @@ export class SessionsService {
     const token = await this.tokens.verify(bearer);
     await this.database.transaction(async (tx) => {
       if (token.kind === 'external') return this.revokeExternal(tx, token, userId);
-      if (await this.sessions.end(tx, token.sessionId, 'logout')) await this.bus.publish(tx, BUS.session, token.sessionId);
+      if (await this.sessions.end(tx, token.sessionId, 'logout'))
+        await this.bus.publish(tx, BUS.session, token.sessionId);
     });
   }
 
@@ -89,16 +94,23 @@ export class SessionsService {
     });
   }
 
-  private async openIn(tx: Queryable, userId: string, provenHash: string, refreshToken: string): Promise<string | null> {
+  private async openIn(
+    tx: Queryable,
+    userId: string,
+    provenHash: string,
+    refreshToken: string,
+  ): Promise<string | null> {
     const id = await this.sessions.open(tx, userId, provenHash, digestOf(refreshToken));
     if (id === null) return null;
-    for (const ended of await this.sessions.endBeyondBound(tx, userId)) await this.bus.publish(tx, BUS.session, ended);
+    for (const ended of await this.sessions.endBeyondBound(tx, userId))
+      await this.bus.publish(tx, BUS.session, ended);
     return id;
   }
 
   private async rotateIn(tx: Queryable, tokenHash: Buffer, nextHash: Buffer): Promise<Rotation> {
     const rotation = await this.sessions.rotate(tx, tokenHash, nextHash);
-    if (rotation.outcome === 'reused' && rotation.endedNow) await this.bus.publish(tx, BUS.session, rotation.sessionId);
+    if (rotation.outcome === 'reused' && rotation.endedNow)
+      await this.bus.publish(tx, BUS.session, rotation.sessionId);
     return rotation;
   }
 
@@ -117,7 +129,10 @@ export class SessionsService {
     return Math.max(expiresAtMs, this.clock.now()) + EXTERNAL_SESSION_MS;
   }
 
-  private async reportReuse({ sessionId, userId }: { sessionId: string; userId: string }, origin: Origin): Promise<void> {
+  private async reportReuse(
+    { sessionId, userId }: { sessionId: string; userId: string },
+    origin: Origin,
+  ): Promise<void> {
     const atMs = this.clock.now();
     this.events.publish(new RefreshTokenReused(sessionId, userId, origin.ip, atMs));
     await this.auditLog.record({

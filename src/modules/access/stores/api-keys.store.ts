@@ -67,14 +67,24 @@ export class ApiKeysStore {
   }
 
   async loadAccess(id: string): Promise<KeyAccess | null> {
-    const rows = await this.database.query<{ secret_hash: Buffer; role: Role; tier: Tier; expires_at: Date | null }>(
+    const rows = await this.database.query<{
+      secret_hash: Buffer;
+      role: Role;
+      tier: Tier;
+      expires_at: Date | null;
+    }>(
       'SELECT secret_hash, role, tier, expires_at FROM vigia.api_keys WHERE id = $1 AND deleted_at IS NULL',
       [id],
       { readOnly: true },
     );
     const row = rows[0];
     if (!row) return null;
-    return { secretHash: row.secret_hash, role: row.role, tier: row.tier, expiresAtMs: row.expires_at?.getTime() ?? null };
+    return {
+      secretHash: row.secret_hash,
+      role: row.role,
+      tier: row.tier,
+      expiresAtMs: row.expires_at?.getTime() ?? null,
+    };
   }
 }
 

@@ -38,14 +38,28 @@ export class AuditStore {
   }
 
   /** Newest first, `limit + 1` rows. */
-  async list(filter: AuditFilter, limit: number, before: { at: string; id: string } | null): Promise<AuditRow[]> {
+  async list(
+    filter: AuditFilter,
+    limit: number,
+    before: { at: string; id: string } | null,
+  ): Promise<AuditRow[]> {
     return this.database.query<AuditRow>(
       `SELECT id, at, actor, action, kind, target, ip, request_id, result, code FROM vigia.audit_log
        WHERE ($2::text IS NULL OR actor = $2) AND ($3::text IS NULL OR action = $3) AND ($4::text IS NULL OR target = $4)
          AND ($5::text IS NULL OR kind = $5) AND ($6::timestamptz IS NULL OR at >= $6) AND ($7::timestamptz IS NULL OR at < $7)
          AND ($8::timestamptz IS NULL OR (at, id) < ($8, $9::uuid))
        ORDER BY at DESC, id DESC LIMIT $1`,
-      [limit + 1, filter.actor, filter.action, filter.target, filter.kind, filter.from, filter.to, before?.at, before?.id],
+      [
+        limit + 1,
+        filter.actor,
+        filter.action,
+        filter.target,
+        filter.kind,
+        filter.from,
+        filter.to,
+        before?.at,
+        before?.id,
+      ],
       { readOnly: true },
     );
   }

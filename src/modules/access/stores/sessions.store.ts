@@ -12,13 +12,19 @@ export const MAX_SESSIONS_PER_USER = 100;
 /** Used refresh tokens that are remembered per session to recognise reuse: ten days of one every 15 min. */
 export const MAX_REMEMBERED_TOKENS = 1_000;
 
-export type EndReason = 'logout' | 'logoutAll' | 'tokenReused' | 'passwordChanged' | 'deactivated' | 'deleted' | 'tooMany';
+export type EndReason =
+  'logout' | 'logoutAll' | 'tokenReused' | 'passwordChanged' | 'deactivated' | 'deleted' | 'tooMany';
 
 /** What became of a refresh token. */
 export type Rotation =
   | { readonly outcome: 'rotated'; readonly sessionId: string; readonly userId: string }
   /** It was used before; `endedNow` when its session was still open. */
-  | { readonly outcome: 'reused'; readonly sessionId: string; readonly userId: string; readonly endedNow: boolean }
+  | {
+      readonly outcome: 'reused';
+      readonly sessionId: string;
+      readonly userId: string;
+      readonly endedNow: boolean;
+    }
   | { readonly outcome: 'invalid' };
 
 /** A session that requests may still use. */
@@ -79,7 +85,12 @@ export class SessionsStore {
     return ended === 1;
   }
 
-  async endAllOf(tx: Queryable, userId: string, reason: EndReason, exceptId: string | null = null): Promise<void> {
+  async endAllOf(
+    tx: Queryable,
+    userId: string,
+    reason: EndReason,
+    exceptId: string | null = null,
+  ): Promise<void> {
     await tx.execute(
       `UPDATE vigia.sessions SET ended_at = clock_timestamp(), end_reason = $2
        WHERE user_id = $1 AND ended_at IS NULL AND id IS DISTINCT FROM $3`,
@@ -132,11 +143,15 @@ export class SessionsStore {
     return rows[0]?.user_id ?? null;
   }
 
-  private async addToken(tx: Queryable, sessionId: string, generation: number, tokenHash: Buffer): Promise<void> {
-    await tx.execute('INSERT INTO vigia.refresh_tokens (token_hash, session_id, generation) VALUES ($1, $2, $3)', [
-      tokenHash,
-      sessionId,
-      generation,
-    ]);
+  private async addToken(
+    tx: Queryable,
+    sessionId: string,
+    generation: number,
+    tokenHash: Buffer,
+  ): Promise<void> {
+    await tx.execute(
+      'INSERT INTO vigia.refresh_tokens (token_hash, session_id, generation) VALUES ($1, $2, $3)',
+      [tokenHash, sessionId, generation],
+    );
   }
 }

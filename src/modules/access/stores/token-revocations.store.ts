@@ -17,12 +17,16 @@ export class TokenRevocationsStore {
   }
 
   async has(key: string): Promise<boolean> {
-    const rows = await this.database.query('SELECT 1 FROM vigia.token_revocations WHERE key = $1', [key], { readOnly: true });
+    const rows = await this.database.query('SELECT 1 FROM vigia.token_revocations WHERE key = $1', [key], {
+      readOnly: true,
+    });
     return rows.length > 0;
   }
 }
 
 /** Of fixed length, and free of what an issuer may write into its claims. */
 export function revocationKey(issuer: string, kind: 'sid' | 'jti', value: string): string {
-  return createHash('sha256').update(JSON.stringify([issuer, kind, value])).digest('hex');
+  return createHash('sha256')
+    .update(JSON.stringify([issuer, kind, value]))
+    .digest('hex');
 }

@@ -7,7 +7,10 @@ import { Check, Column, Entity, Index, PrimaryColumn, Unique } from 'typeorm';
 @Check('ck_users_tier', `tier IN ('free', 'pro', 'enterprise')`)
 @Check('ck_users_email', 'email = lower(email)')
 @Check('ck_users_origin', '(issuer IS NULL) = (subject IS NULL)')
-@Check('ck_users_local', 'issuer IS NOT NULL OR deleted_at IS NOT NULL OR (email IS NOT NULL AND password_hash IS NOT NULL)')
+@Check(
+  'ck_users_local',
+  'issuer IS NOT NULL OR deleted_at IS NOT NULL OR (email IS NOT NULL AND password_hash IS NOT NULL)',
+)
 export class UserEntity {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'pk_users' })
   id: string;

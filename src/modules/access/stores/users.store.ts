@@ -70,7 +70,10 @@ export class UsersStore {
   }
 
   /** The account that somebody claims to be, with the hash to prove it by; external accounts have none. */
-  async findWithPassword(by: 'email' | 'id', value: string): Promise<{ user: User; passwordHash: string } | null> {
+  async findWithPassword(
+    by: 'email' | 'id',
+    value: string,
+  ): Promise<{ user: User; passwordHash: string } | null> {
     const rows = await this.database.query<UserRow & { password_hash: string }>(
       `SELECT ${COLUMNS}, password_hash FROM vigia.users
        WHERE ${by} = $1 AND issuer IS NULL AND deleted_at IS NULL`,
@@ -92,7 +95,9 @@ export class UsersStore {
   }
 
   async hasActiveAdmin(db: Queryable = this.database): Promise<boolean> {
-    const rows = await db.query(`SELECT 1 FROM vigia.users WHERE role = 'admin' AND active AND deleted_at IS NULL LIMIT 1`);
+    const rows = await db.query(
+      `SELECT 1 FROM vigia.users WHERE role = 'admin' AND active AND deleted_at IS NULL LIMIT 1`,
+    );
     return rows.length > 0;
   }
 
@@ -136,7 +141,10 @@ export class UsersStore {
 
   /** Refuses all of an external user's tokens issued until now. */
   async refuseTokensUntilNow(tx: Queryable, id: string): Promise<void> {
-    await tx.execute('UPDATE vigia.users SET tokens_valid_after = clock_timestamp() WHERE id = $1 AND issuer IS NOT NULL', [id]);
+    await tx.execute(
+      'UPDATE vigia.users SET tokens_valid_after = clock_timestamp() WHERE id = $1 AND issuer IS NOT NULL',
+      [id],
+    );
   }
 
   /** Nothing that opens a door stays; what names the person goes when the audit log forgets it too. */
@@ -157,7 +165,9 @@ export class UsersStore {
       { readOnly: true },
     );
     const row = rows[0];
-    return row ? { role: row.role, tier: row.tier, tokensValidAfterMs: row.tokens_valid_after?.getTime() ?? null } : null;
+    return row
+      ? { role: row.role, tier: row.tier, tokensValidAfterMs: row.tokens_valid_after?.getTime() ?? null }
+      : null;
   }
 }
 

@@ -1,7 +1,14 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose';
 import { z } from 'zod';
-import { Clock, DependencyUnavailableError, plainText, ROLES, TIERS, UnauthenticatedError } from '../../../core/index.js';
+import {
+  Clock,
+  DependencyUnavailableError,
+  plainText,
+  ROLES,
+  TIERS,
+  UnauthenticatedError,
+} from '../../../core/index.js';
 import { ACCESS_OPTIONS, type AccessOptions, type ExternalIssuerOptions } from '../access.options.js';
 import { revocationKey } from '../stores/token-revocations.store.js';
 import { emailAddress } from '../users/email-address.js';
@@ -9,7 +16,19 @@ import type { ExternalProfile } from '../users/user.types.js';
 import type { ExternalToken } from './token.types.js';
 
 /** Asymmetric ones only: with a shared-secret algorithm the issuer's public key would be the secret. */
-const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'];
+const ALGORITHMS = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'Ed25519',
+];
 const FETCH_TIMEOUT_MS = 3_000;
 /** An unknown key id makes us look again, but tokens with invented ones at most this often. */
 const FETCH_COOLDOWN_MS = 30_000;
@@ -67,7 +86,11 @@ export class ExternalTokens {
     };
   }
 
-  private async payloadOf(token: string, { issuer, audience }: ExternalIssuerOptions, keys: JWTVerifyGetKey): Promise<JWTPayload> {
+  private async payloadOf(
+    token: string,
+    { issuer, audience }: ExternalIssuerOptions,
+    keys: JWTVerifyGetKey,
+  ): Promise<JWTPayload> {
     try {
       const { payload } = await jwtVerify(token, keys, {
         algorithms: ALGORITHMS,

@@ -11,7 +11,12 @@ export const LOCAL_ISSUER = 'vigia';
 export const ACCESS_TOKEN_LIFETIME_MS = 15 * 60_000;
 const MIN_SECRET_BYTES = 32;
 
-const claims = z.object({ sub: z.uuid(), sid: z.uuid(), exp: z.number(), aud: z.literal(LOCAL_ISSUER).optional() });
+const claims = z.object({
+  sub: z.uuid(),
+  sid: z.uuid(),
+  exp: z.number(),
+  aud: z.literal(LOCAL_ISSUER).optional(),
+});
 
 /** Signs and checks Vigia's own access tokens: HS256 and nothing else. */
 @Injectable()
@@ -25,11 +30,15 @@ export class LocalTokens {
     if (jwtSecret.byteLength < MIN_SECRET_BYTES) {
       throw new Error(`the secret that signs tokens must have at least ${MIN_SECRET_BYTES} bytes`);
     }
-    if (external?.issuer === LOCAL_ISSUER) throw new Error(`an external issuer cannot be called ${LOCAL_ISSUER}`);
+    if (external?.issuer === LOCAL_ISSUER)
+      throw new Error(`an external issuer cannot be called ${LOCAL_ISSUER}`);
     this.key = createSecretKey(jwtSecret);
   }
 
-  sign(user: { readonly id: string; readonly role: Role; readonly tier: Tier }, sessionId: string): Promise<string> {
+  sign(
+    user: { readonly id: string; readonly role: Role; readonly tier: Tier },
+    sessionId: string,
+  ): Promise<string> {
     const nowS = Math.floor(this.clock.now() / 1000);
     return new SignJWT({ role: user.role, tier: user.tier, sid: sessionId })
       .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })

@@ -30,7 +30,8 @@ export class TokenVerifier {
   /** @throws UnauthenticatedError */
   async verify(token: string): Promise<VerifiedToken> {
     if (token.length > MAX_TOKEN_CHARACTERS) throw new UnauthenticatedError('the token is too long');
-    const isExternal = issuerOf(token) === this.external.options?.issuer && this.external.options !== undefined;
+    const isExternal =
+      issuerOf(token) === this.external.options?.issuer && this.external.options !== undefined;
     const verified = isExternal ? await this.external.verify(token) : await this.local.verify(token);
     this.verified.set(token, verified);
     return verified;

@@ -27,7 +27,8 @@ export class BootstrapAdmin implements OnApplicationBootstrap {
     const { email = DEFAULT_EMAIL, password } = options.admin ?? {};
     const address = emailAddress.safeParse(email);
     if (!address.success) throw new Error("the first administrator's e-mail address is not one");
-    const fault = password === undefined ? undefined : newPassword.safeParse(password).error?.issues[0]?.message;
+    const fault =
+      password === undefined ? undefined : newPassword.safeParse(password).error?.issues[0]?.message;
     if (fault) throw new Error(`the first administrator's password ${fault}`);
     this.email = address.data;
   }
@@ -46,7 +47,13 @@ export class BootstrapAdmin implements OnApplicationBootstrap {
     return this.database.transaction(async (tx) => {
       await this.users.lockWhole(tx);
       if (await this.users.hasActiveAdmin(tx)) return false;
-      await this.users.insert(tx, { email: this.email, name: 'Administrator', role: 'admin', tier: 'enterprise', passwordHash });
+      await this.users.insert(tx, {
+        email: this.email,
+        name: 'Administrator',
+        role: 'admin',
+        tier: 'enterprise',
+        passwordHash,
+      });
       return true;
     });
   }

@@ -1,5 +1,14 @@
 import { Injectable } from '@nestjs/common';
-import { Database, InstanceBus, NotFoundError, toPage, type Page, type Queryable, type Role, type Tier } from '../../../core/index.js';
+import {
+  Database,
+  InstanceBus,
+  NotFoundError,
+  toPage,
+  type Page,
+  type Queryable,
+  type Role,
+  type Tier,
+} from '../../../core/index.js';
 import { ExternalUserError, LastAdminError } from '../access.errors.js';
 import { BUS } from '../authentication/access-state.js';
 import { idCursor } from '../list-cursor.js';
@@ -39,7 +48,12 @@ export class UsersService {
 
   async list(limit: number, cursor?: string): Promise<Page<User>> {
     const rows = await this.users.list(limit, idCursor(cursor));
-    return toPage(rows, limit, ({ id }) => [id], (user) => user);
+    return toPage(
+      rows,
+      limit,
+      ({ id }) => [id],
+      (user) => user,
+    );
   }
 
   /** @throws NotFoundError */
@@ -59,7 +73,8 @@ export class UsersService {
   /** @throws NotFoundError EmailTakenError LastAdminError ExternalUserError */
   async update(id: string, { password, ...changes }: UpdateUser): Promise<User> {
     const user = await this.get(id);
-    if (user.external && (password !== undefined || changes.email !== undefined)) throw new ExternalUserError();
+    if (user.external && (password !== undefined || changes.email !== undefined))
+      throw new ExternalUserError();
     const passwordHash = password === undefined ? undefined : await this.passwords.hash(password);
     return this.database.transaction((tx) => this.apply(tx, id, { ...changes, passwordHash }));
   }
