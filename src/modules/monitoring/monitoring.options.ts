@@ -10,4 +10,8 @@ export abstract class MonitoringOptions {
   readonly version?: string;
   /** Addresses that may read `/metrics` without a credential, as CIDR ranges. */
   readonly metricsAllowedCidrs?: readonly string[];
+  /** Private ranges that outside checks may reach nevertheless. Default none. */
+  readonly checkAllowedCidrs?: readonly string[];
+  /** The object store that our own work needs; watched as component `s3`. */
+  readonly s3?: { readonly bucket: string; readonly endpoint?: string; readonly region?: string };
 }

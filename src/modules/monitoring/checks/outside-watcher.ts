@@ -1,0 +1,153 @@
+import { Injectable, type OnApplicationBootstrap, type OnModuleInit } from '@nestjs/common';
+import { AddressGuard, Clock, Instance, InstanceBus, LeaderLoop, Leases, Shutdown, Ticker, type Lease } from '../../../core/index.js';
+import { CheckRunner, type HealthCheck } from '../health/check-runner.js';
+import { ComponentHistory } from '../health/component-history.js';
+import { ComponentStatusStore } from '../health/stores/component-status.store.js';
+import { componentOf, type OutsideCheck } from './outside-check.types.js';
+import { probe } from './outside-probes.js';
+import { CHECKS_TOPIC, OutsideChecksStore, type SharedState } from './stores/outside-checks.store.js';
+import { parseTarget } from './target.js';
+
+const SYNC_INTERVAL_MS = 2_000;
+/** A result travels by one write of the leader and one read here. */
+const SYNC_SLACK_MS = 3 * SYNC_INTERVAL_MS;
+const PRUNE_INTERVAL_MS = 3_600_000;
+const FAILURES_TO_DOWN = 2;
+const PASSES_TO_UP = 1;
+
+/**
+ * Watches the outside targets on one instance, the leader, and lets the others see what it found. When
+ * the leader is lost, another takes over within the lease's 15 s, goes on counting from the last stored
+ * results, and records the time in between as watched by nobody.
+ */
+@Injectable()
+export class OutsideWatcher implements OnModuleInit, OnApplicationBootstrap {
+  private readonly loop: LeaderLoop;
+  private readonly follower: Ticker;
+  private readonly known = new Map<string, { readonly name: string; readonly version: number }>();
+  private token: number | undefined;
+  private prunedMs: number | undefined;
+  private syncing: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly store: OutsideChecksStore,
+    private readonly statusStore: ComponentStatusStore,
+    private readonly runner: CheckRunner,
+    private readonly history: ComponentHistory,
+    private readonly guard: AddressGuard,
+    private readonly bus: InstanceBus,
+    private readonly shutdown: Shutdown,
+    private readonly clock: Clock,
+    leases: Leases,
+    instance: Instance,
+  ) {
+    const options = { name: 'outside-checks', holder: instance.id, intervalMs: SYNC_INTERVAL_MS };
+    this.loop = new LeaderLoop(options, leases, clock, (lease) => this.lead(lease));
+    this.follower = new Ticker({ name: 'outside-checks-follower', intervalMs: SYNC_INTERVAL_MS }, clock, () => this.follow());
+  }
+
+  get isLeader(): boolean {
+    return this.loop.isLeader;
+  }
+
+  async onModuleInit(): Promise<void> {
+    this.bus.on(CHECKS_TOPIC, () => this.sync());
+    this.shutdown.register('jobs', 'outside checks', () => this.stop());
+    await this.sync();
+  }
+
+  onApplicationBootstrap(): void {
+    this.loop.start();
+    this.follower.start();
+  }
+
+  /** Rereads the list; what changed begins anew, what did not goes on. One rereading at a time. */
+  sync(): Promise<void> {
+    this.syncing = this.syncing.then(
+      () => this.reread(),
+      () => this.reread(),
+    );
+    return this.syncing;
+  }
+
+  private async stop(): Promise<void> {
+    await Promise.all([this.loop.stop(), this.follower.stop()]);
+  }
+
+  private async reread(): Promise<void> {
+    const checks = await this.store.list();
+    const ids = new Set(checks.map(({ id }) => id));
+    for (const [id, { name }] of this.known) if (!ids.has(id)) this.unwatch(id, name);
+    for (const check of checks) this.watch(check);
+  }
+
+  private watch(check: OutsideCheck): void {
+    const known = this.known.get(check.id);
+    const version = check.updatedAt.getTime();
+    if (known?.version === version) return;
+    if (known) this.unwatch(check.id, known.name);
+    this.known.set(check.id, { name: check.name, version });
+    this.runner.add(this.toHealthCheck(check));
+  }
+
+  private unwatch(id: string, name: string): void {
+    this.known.delete(id);
+    this.runner.remove(componentOf(name));
+    this.history.forget(componentOf(name));
+  }
+
+  private toHealthCheck(check: OutsideCheck): HealthCheck {
+    const target = parseTarget(check.kind, check.target);
+    return {
+      name: componentOf(check.name),
+      critical: check.critical,
+      intervalMs: () => check.intervalMs,
+      timeoutMs: check.timeoutMs,
+      failuresToDown: FAILURES_TO_DOWN,
+      passesToUp: PASSES_TO_UP,
+      degradedAboveMs: check.degradedAboveMs,
+      slackMs: SYNC_SLACK_MS,
+      isOurs: () => this.loop.isLeader,
+      run: ({ signal }) => probe(target, this.guard, signal),
+    };
+  }
+
+  private async lead(lease: Lease): Promise<void> {
+    if (lease.token !== this.token) await this.takeOver(lease);
+    await this.store.writeStates(lease, this.ownStates(), (tx) => this.history.flush(tx, 'shared'));
+    await this.pruneHourly(lease);
+  }
+
+  private async takeOver(lease: Lease): Promise<void> {
+    this.history.yieldShared();
+    await this.statusStore.closeShared(lease);
+    await this.adoptAll();
+    this.token = lease.token;
+  }
+
+  private async follow(): Promise<void> {
+    if (this.loop.isLeader) return;
+    if (this.token !== undefined) this.history.yieldShared();
+    this.token = undefined;
+    await this.adoptAll();
+  }
+
+  private async adoptAll(): Promise<void> {
+    for (const { name, state, ageMs } of await this.store.readStates()) this.runner.adopt(componentOf(name), state, ageMs);
+  }
+
+  private ownStates(): SharedState[] {
+    return [...this.known.values()].flatMap(({ name }) => {
+      const state = this.runner.stateOf(componentOf(name));
+      const ageMs = this.runner.viewOf(componentOf(name))?.ageMs;
+      return state && ageMs != null ? [{ name, state, ageMs }] : [];
+    });
+  }
+
+  private async pruneHourly(lease: Lease): Promise<void> {
+    const now = this.clock.monotonicMs();
+    if (this.prunedMs !== undefined && now - this.prunedMs < PRUNE_INTERVAL_MS) return;
+    await this.statusStore.prune(lease);
+    this.prunedMs = now;
+  }
+}
