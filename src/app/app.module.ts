@@ -1,7 +1,7 @@
 import { Module, type DynamicModule } from '@nestjs/common';
-import { APP_FILTER, APP_PIPE } from '@nestjs/core';
+import { APP_FILTER } from '@nestjs/core';
 import type { Env } from '../config/env.js';
-import { CoreModule, ProblemFilter, SchemaPipe } from '../core/index.js';
+import { CoreModule, ProblemFilter } from '../core/index.js';
 import { AccessModule } from '../modules/access/index.js';
 import { MonitoringModule } from '../modules/monitoring/index.js';
 import { ApiDocuments, docsController } from './docs.controller.js';
@@ -63,7 +63,6 @@ export class AppModule {
       controllers: [docsController(env.NODE_ENV === 'production')],
       providers: [
         ApiDocuments,
-        { provide: APP_PIPE, useClass: SchemaPipe },
         { provide: APP_FILTER, useClass: ProblemFilter },
       ],
     };
