@@ -147,8 +147,12 @@ export class CheckRunner {
     return this.watched.get(name)?.state;
   }
 
-  views(): ComponentView[] {
-    return [...this.watched.values()].map((one) => this.view(one)).sort((a, b) => (a.name < b.name ? -1 : 1));
+  /** By name; `ours` are those that this instance itself checks. */
+  views(which: 'all' | 'ours' = 'all'): ComponentView[] {
+    return [...this.watched.values()]
+      .filter(({ check }) => which === 'all' || check.isOurs?.() !== false)
+      .map((one) => this.view(one))
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   viewOf(name: string): ComponentView | undefined {

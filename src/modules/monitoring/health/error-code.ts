@@ -1,3 +1,5 @@
+import { types } from 'node:util';
+
 /** A failure that names its code itself. The code is shown to users, so it must hold nothing secret. */
 export class CheckFailedError extends Error {
   constructor(readonly errorCode: string) {
@@ -29,11 +31,11 @@ const MAX_CAUSES = 5;
 export function errorCodeOf(error: unknown): string {
   let wrapper: string | undefined;
   let current = error;
-  for (let depth = 0; depth < MAX_CAUSES && current instanceof Error; depth++) {
+  for (let depth = 0; depth < MAX_CAUSES && types.isNativeError(current); depth++) {
     const code = codeOf(current);
     if (code !== undefined && code !== 'UNAVAILABLE') return code;
     wrapper ??= code;
-    current = current instanceof AggregateError ? current.errors[0] : current.cause;
+    current = 'errors' in current && Array.isArray(current.errors) ? (current.errors as unknown[])[0] : current.cause;
   }
   return wrapper ?? 'FAILED';
 }

@@ -3,6 +3,7 @@ import { CheckRunner } from './check-runner.js';
 import { ComponentHistory } from './component-history.js';
 import { HealthInterval } from './health-interval.js';
 import { HealthMonitor } from './health-monitor.js';
+import { HealthSamples } from './health-samples.js';
 import { HealthService } from './health.service.js';
 import { OwnChecks } from './indicators/own-checks.js';
 import { ComponentStatusStore } from './stores/component-status.store.js';
@@ -16,6 +17,7 @@ export const HEALTH_PROVIDERS: readonly Provider[] = [
   HealthInterval,
   OwnChecks,
   HealthMonitor,
+  HealthSamples,
   UptimeService,
   HealthService,
 ];
