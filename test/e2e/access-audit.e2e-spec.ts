@@ -1,9 +1,11 @@
 import pg from 'pg';
 import { decodeJwt } from 'jose';
+import type { AuditEntry } from '../../src/core/access/audit.port.js';
 import { Database } from '../../src/core/database/database.js';
 import {
   BufferedAuditLog,
   MAX_BUFFERED,
+  MAX_NOTES_PER_CLIENT,
   MAX_NOTES_PER_MINUTE,
 } from '../../src/modules/access/audit/buffered-audit-log.js';
 import { AuditStore } from '../../src/modules/access/stores/audit.store.js';
@@ -158,14 +160,14 @@ describe('flood of refusals', () => {
   });
   afterAll(() => vigia.close());
 
-  const note = (log: BufferedAuditLog, i: number) =>
+  const note = (log: BufferedAuditLog, i: number, ip = `10.0.${i >> 6}.${i & 63}`) =>
     log.note({
       atMs: 1_800_000_000_000 + i,
       actor: null,
       action: 'flood',
       kind: 'security',
       target: null,
-      ip: null,
+      ip,
       requestId: null,
       result: 'refused',
       code: null,
@@ -190,6 +192,19 @@ describe('flood of refusals', () => {
     note(log, 1);
     await log.flush();
     expect((await stored())[1]).toMatchObject({ count: MAX_NOTES_PER_MINUTE + 1 });
+  });
+
+  it('from one client does not hide what others do', async () => {
+    const written: AuditEntry[] = [];
+    const store = {
+      insert: async (entries: AuditEntry[]) => void written.push(...entries),
+    } as unknown as AuditStore;
+    const log = new BufferedAuditLog(store, new FakeClock(), new Shutdown());
+    for (let i = 0; i < 5_000; i++) note(log, i, `2001:db8::${i.toString(16)}`);
+    note(log, 1, '192.0.2.1');
+    await log.flush();
+    expect(written.filter(({ ip }) => ip?.startsWith('2001'))).toHaveLength(MAX_NOTES_PER_CLIENT);
+    expect(written.filter(({ ip }) => ip === '192.0.2.1')).toHaveLength(1);
   });
 
   it('keeps what PostgreSQL could not take, up to a bound, and writes it later', async () => {
@@ -252,12 +267,15 @@ describe('validate_user_session in SQL', () => {
       .valid;
 
   it('is not for everybody', async () => {
-    await expect(valid('01890000-0000-7000-8000-000000000000')).rejects.toThrow('permission denied');
+    await vigia.app.get(Database).execute(`GRANT USAGE ON SCHEMA vigia TO ${role}`);
+    const absent = '01890000-0000-7000-8000-000000000000';
+    await expect(valid(absent)).rejects.toThrow('permission denied for function');
+    const named = client.query('SELECT vigia.validate_user_session($1)', [absent]);
+    await expect(named).rejects.toThrow('permission denied for function');
   });
 
   it('says whether a session is open and its user active, to a role that sees no table', async () => {
     const database = vigia.app.get(Database);
-    await database.execute(`GRANT USAGE ON SCHEMA vigia TO ${role}`);
     await database.execute(
       `GRANT EXECUTE ON FUNCTION vigia.validate_user_session(uuid), public.validate_user_session(uuid) TO ${role}`,
     );

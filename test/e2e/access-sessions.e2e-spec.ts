@@ -1,7 +1,7 @@
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { Database } from '../../src/core/database/database.js';
 import { EventBus } from '../../src/core/events/event-bus.js';
-import { RefreshTokenReused } from '../../src/modules/access/index.js';
+import { RefreshTokenReused, SessionsService, UsersService } from '../../src/modules/access/index.js';
 import {
   MAX_REMEMBERED_TOKENS,
   MAX_SESSIONS_PER_USER,
@@ -119,6 +119,21 @@ describe('sessions', () => {
     expect((await refresh(other.refreshToken)).status).toBe(401);
     expect((await vigia.login(ann.email, ann.password)).status).toBe(401);
     expect((await vigia.login(ann.email, 'another twelve')).status).toBe(200);
+  });
+
+  it('opens no session for a password that was replaced after it was proven, or a user closed since', async () => {
+    const ann = await vigia.signIn('user');
+    const user = await vigia.app.get(UsersService).get(ann.id);
+    const hash = async () =>
+      (await sql('SELECT password_hash FROM vigia.users WHERE id = $1', [ann.id]))[0]!
+        .password_hash as string;
+    const proven = await hash();
+    const sessions = vigia.app.get(SessionsService);
+    expect(await sessions.open(user, proven)).not.toBeNull();
+    await vigia.call('PATCH', `/users/${ann.id}`, { as: admin, body: { password: 'another twelve' } });
+    expect(await sessions.open(user, proven)).toBeNull();
+    await vigia.call('PATCH', `/users/${ann.id}`, { as: admin, body: { active: false } });
+    expect(await sessions.open(user, await hash())).toBeNull();
   });
 
   it('ends all sessions when an administrator sets a password, deactivates or deletes', async () => {

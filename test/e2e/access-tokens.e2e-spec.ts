@@ -20,9 +20,11 @@ describe('own tokens', () => {
   let vigia: AccessApp;
   let token: string;
   let claims: JWTPayload;
+  let otherId: string;
   beforeAll(async () => {
     vigia = await accessApp();
     ({ token } = await vigia.signIn('viewer'));
+    otherId = (await vigia.signIn('operator')).id;
     claims = decodeJwt(token);
   });
   afterAll(() => vigia.close());
@@ -64,7 +66,8 @@ describe('own tokens', () => {
     ['another aud', () => forge(HS256, { ...claims, aud: 'somebody-else' })],
     ['no sid', () => forge(HS256, { ...claims, sid: undefined })],
     ['an unknown sid', () => forge(HS256, { ...claims, sid: randomUUID() })],
-    ["another user's sub with this session", () => forge(HS256, { ...claims, sub: randomUUID() })],
+    ["another user's sub with this session", () => forge(HS256, { ...claims, sub: otherId })],
+    ["an unknown user's sub", () => forge(HS256, { ...claims, sub: randomUUID() })],
     ['sub that is no id', () => forge(HS256, { ...claims, sub: "' OR 1=1 --" })],
     ['no JWT', () => 'not.a.jwt'],
     ['a very long one', () => 'a'.repeat(9_000)],

@@ -1,5 +1,9 @@
 import { PostgresLoginAttempts } from '../../src/modules/access/login-attempts/postgres-login-attempts.js';
-import type { LoginAttempts } from '../../src/modules/access/login-attempts/login-attempts.port.js';
+import { RateLimitedError } from '../../src/core/errors/errors.js';
+import { LoginAttempts } from '../../src/modules/access/login-attempts/login-attempts.port.js';
+import type { AttemptTicket } from '../../src/modules/access/login-attempts/login-attempts.port.js';
+import { MAX_IN_LINE, PasswordGate } from '../../src/modules/access/login-attempts/password-gate.js';
+import { FakeClock } from '../support/fake-clock.js';
 import { openTestDatabase } from '../support/test-database.js';
 
 describe(PostgresLoginAttempts.name, () => {
@@ -49,5 +53,65 @@ describe(PostgresLoginAttempts.name, () => {
       ['address:%'],
     );
     expect(rows[0]!.most).toBeLessThanOrEqual(10);
+  });
+});
+
+describe(PasswordGate.name, () => {
+  /** Admits everybody, and counts how many are looked at together. */
+  class Counting extends LoginAttempts {
+    override begin = async () => ({ outcome: 'admitted', ticket: [] }) as const;
+    override settle = async (_ticket: AttemptTicket, _failed: boolean) => {};
+  }
+
+  it('keeps the callers of one client in a line of bounded length and serves all of them', async () => {
+    const gate = new PasswordGate(new Counting(), new FakeClock());
+    let open = (): void => {};
+    const closed = new Promise<void>((resolve) => (open = resolve));
+    let looking = 0;
+    let most = 0;
+    const check = async () => {
+      most = Math.max(most, (looking += 1));
+      await closed;
+      looking -= 1;
+      return true;
+    };
+    const call = (ip: string) => gate.guard({ account: 'a', ip }, check).catch((error: Error) => error.name);
+    const calls = Array.from({ length: 10 + MAX_IN_LINE + 5 }, () => call('192.0.2.1'));
+    const another = call('192.0.2.2'); // does not stand in that line
+    open();
+    const answers = await Promise.all(calls);
+    expect(answers.filter((answer) => answer === true)).toHaveLength(10 + MAX_IN_LINE);
+    expect(answers.filter((answer) => answer === 'RateLimitedError')).toHaveLength(5);
+    expect([await another, most]).toEqual([true, 11]);
+    expect(await call('192.0.2.1')).toBe(true);
+  });
+
+  it('gives up after three seconds when others never settle', async () => {
+    class Busy extends Counting {
+      override begin = async () => {
+        clock.advance(1_000);
+        return { outcome: 'busy' } as never;
+      };
+    }
+    const clock = new FakeClock();
+    const gate = new PasswordGate(new Busy(), clock);
+    await expect(gate.guard({ account: 'a', ip: '192.0.2.1' }, async () => true)).rejects.toThrow(
+      RateLimitedError,
+    );
+  });
+
+  it('does not hold a breakdown of ours against the client', async () => {
+    const settled: boolean[] = [];
+    class Recording extends Counting {
+      override settle = async (_: AttemptTicket, failed: boolean) => void settled.push(failed);
+    }
+    const gate = new PasswordGate(new Recording(), new FakeClock());
+    const broken = gate.guard({ account: 'a', ip: '192.0.2.1' }, () =>
+      Promise.reject(new Error('PostgreSQL is away')),
+    );
+    await expect(broken).rejects.toThrow('away');
+    await gate.guard({ account: 'a', ip: '192.0.2.1' }, async () => null);
+    await gate.guard({ account: 'a', ip: '192.0.2.1' }, async () => true);
+    expect(settled).toEqual([false, true, false]);
   });
 });

@@ -8,6 +8,7 @@ import { Leases } from '../../src/core/leases/leases.js';
 import { AccessModule, UsersService, type AccessOptions } from '../../src/modules/access/index.js';
 import { MAX_WAITING, PasswordHasher } from '../../src/modules/access/passwords/password-hasher.js';
 import { RetentionStore } from '../../src/modules/access/stores/retention.store.js';
+import { eventually } from '../support/eventually.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { SECRET } from '../support/access-app.js';
 import { createDatabase, openTestDatabase } from '../support/test-database.js';
@@ -19,7 +20,6 @@ async function start(url: string, options: Partial<AccessOptions> = {}) {
       AccessModule.forRoot({ jwtSecret: SECRET, ...options }),
     ],
   }).compile();
-  testing.enableShutdownHooks();
   return testing.init();
 }
 
@@ -41,6 +41,24 @@ describe('the first administrator', () => {
       expect.objectContaining({ email: 'admin@localhost', role: 'admin', active: true }),
     ]);
     for (const app of apps) await app.close();
+  });
+
+  it('is not made while another instance is making it, though under another address', async () => {
+    await migrate(addressOfUrl(target.url));
+    const rival = new pg.Client({ connectionString: target.url });
+    await rival.connect();
+    await rival.query('BEGIN');
+    await rival.query(
+      `INSERT INTO vigia.users (id, email, name, role, tier, password_hash) VALUES (gen_random_uuid(), 'rival@x', 'Rival', 'admin', 'free', 'h')`,
+    );
+    const starting = start(target.url);
+    const waits = `SELECT 1 FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE NOT granted AND datname = current_database()`;
+    await Promise.race([starting, eventually(async () => (await rival.query(waits)).rows.length > 0)]);
+    await rival.query('COMMIT');
+    await rival.end();
+    const app = await starting;
+    expect((await app.get(UsersService).list(10)).items.map(({ email }) => email)).toEqual(['rival@x']);
+    await app.close();
   });
 
   it('gets the password it was given, which is told to nobody', async () => {

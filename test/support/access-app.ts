@@ -59,7 +59,6 @@ export async function accessApp(
   const app = testing.createNestApplication<NestFastifyApplication>(new FastifyAdapter());
   app.useLogger(false);
   app.setGlobalPrefix('api/v1');
-  app.enableShutdownHooks();
   await app.init();
   const answers: string[] = [];
 

@@ -1,5 +1,6 @@
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { AuditLog, Clock, Shutdown, Ticker, type AuditEntry } from '../../../core/index.js';
+import { clientOf } from '../login-attempts/client-address.js';
 import { AuditStore } from '../stores/audit.store.js';
 
 const FLUSH_INTERVAL_MS = 1_000;
@@ -8,6 +9,8 @@ const FLUSH_INTERVAL_MS = 1_000;
  * removes 50,000 a minute, so no flood of refusals can fill the disk.
  */
 export const MAX_NOTES_PER_MINUTE = 600;
+/** Of those, from one address: whoever makes noise must not hide what others do. */
+export const MAX_NOTES_PER_CLIENT = 60;
 const MINUTE_MS = 60_000;
 /** Entries that wait for PostgreSQL to come back. */
 export const MAX_BUFFERED = 1_000;
@@ -19,6 +22,7 @@ export class BufferedAuditLog extends AuditLog implements OnApplicationBootstrap
   private dropped = 0;
   private minuteStartedMs = -Infinity;
   private notedThisMinute = 0;
+  private readonly notedByClient = new Map<string, number>();
   private readonly ticker: Ticker;
 
   constructor(
@@ -43,7 +47,8 @@ export class BufferedAuditLog extends AuditLog implements OnApplicationBootstrap
   }
 
   override note(entry: AuditEntry): void {
-    if (this.buffer.length < MAX_BUFFERED && this.isWithinMinute()) this.buffer.push(entry);
+    if (this.buffer.length < MAX_BUFFERED && this.isWithinBudget(entry.ip === null ? '' : clientOf(entry.ip)))
+      this.buffer.push(entry);
     else this.dropped += 1;
   }
 
@@ -67,14 +72,22 @@ export class BufferedAuditLog extends AuditLog implements OnApplicationBootstrap
     this.dropped += dropped + Math.max(0, all.length - MAX_BUFFERED);
   }
 
-  private isWithinMinute(): boolean {
-    const nowMs = this.clock.monotonicMs();
-    if (nowMs - this.minuteStartedMs >= MINUTE_MS) {
-      this.minuteStartedMs = nowMs;
-      this.notedThisMinute = 0;
-    }
+  /** The map holds no more clients than a minute has notes. */
+  private isWithinBudget(client: string): boolean {
+    this.startMinuteIfDue();
+    const byClient = this.notedByClient.get(client) ?? 0;
+    if (this.notedThisMinute >= MAX_NOTES_PER_MINUTE || byClient >= MAX_NOTES_PER_CLIENT) return false;
     this.notedThisMinute += 1;
-    return this.notedThisMinute <= MAX_NOTES_PER_MINUTE;
+    this.notedByClient.set(client, byClient + 1);
+    return true;
+  }
+
+  private startMinuteIfDue(): void {
+    const nowMs = this.clock.monotonicMs();
+    if (nowMs - this.minuteStartedMs < MINUTE_MS) return;
+    this.minuteStartedMs = nowMs;
+    this.notedThisMinute = 0;
+    this.notedByClient.clear();
   }
 
   private dropEntry(dropped: number): AuditEntry {

@@ -88,8 +88,8 @@ export class SessionsService {
 
   async endAll(userId: string): Promise<void> {
     await this.database.transaction(async (tx) => {
-      await this.sessions.endAllOf(tx, userId, 'logoutAll');
       await this.users.refuseTokensUntilNow(tx, userId);
+      await this.sessions.endAllOf(tx, userId, 'logoutAll');
       await this.bus.publish(tx, BUS.user, userId);
     });
   }

@@ -36,11 +36,14 @@ const KEYS_MAX_AGE_MS = 600_000;
 /** Two machines' clocks are never quite equal. */
 const CLOCK_TOLERANCE_S = 5;
 
+/** The end of the year 9999: later instants are no dates. */
+const LAST_SECOND = 253_402_300_799;
+
 const shortText = plainText(255);
 const claims = z.object({
   sub: shortText,
-  exp: z.number(),
-  iat: z.number().optional(),
+  exp: z.number().max(LAST_SECOND),
+  iat: z.number().max(LAST_SECOND).optional(),
   sid: shortText.optional(),
   jti: shortText.optional(),
 });
