@@ -7,7 +7,10 @@ import { MonitoringConfig } from '../../src/modules/monitoring/metrics/config/mo
 import { MetricsSink } from '../../src/modules/monitoring/metrics/metrics-sink.port.js';
 import type { MetricSample } from '../../src/modules/monitoring/metrics/metrics.types.js';
 import { SnapshotSources } from '../../src/modules/monitoring/metrics/snapshot-sources.js';
-import { METRICS_STORAGE_CONTROLLERS, METRICS_STORAGE_PROVIDERS } from '../../src/modules/monitoring/metrics/storage.providers.js';
+import {
+  METRICS_STORAGE_CONTROLLERS,
+  METRICS_STORAGE_PROVIDERS,
+} from '../../src/modules/monitoring/metrics/storage.providers.js';
 import { MonitoringOptions } from '../../src/modules/monitoring/monitoring.options.js';
 import { eventually } from '../support/eventually.js';
 import { FakeAuthenticator } from '../support/fake-authenticator.js';
@@ -27,7 +30,10 @@ class StorageModule {}
 
 async function start(url: string, instanceId: string): Promise<NestFastifyApplication> {
   const testing = await Test.createTestingModule({
-    imports: [CoreModule.forRoot({ instanceId, database: { url, poolMax: 2, poolOverflow: 8 } }), StorageModule],
+    imports: [
+      CoreModule.forRoot({ instanceId, database: { url, poolMax: 2, poolOverflow: 8 } }),
+      StorageModule,
+    ],
   }).compile();
   const app = testing.createNestApplication<NestFastifyApplication>(new FastifyAdapter());
   app.useLogger(false);
@@ -56,7 +62,12 @@ describe('metrics history over HTTP', () => {
 
   async function call(method: 'GET' | 'POST' | 'PUT', path: string, as: string, payload?: object, to = app) {
     const headers = as === 'key' ? { 'x-api-key': 'k' } : { authorization: `Bearer ${as}` };
-    const reply = await to.inject({ method, url: `/api/v1/monitoring${path}`, headers, ...(payload && { payload }) });
+    const reply = await to.inject({
+      method,
+      url: `/api/v1/monitoring${path}`,
+      headers,
+      ...(payload && { payload }),
+    });
     return { status: reply.statusCode, body: reply.json<ReturnType<typeof JSON.parse>>() };
   }
 
@@ -66,12 +77,18 @@ describe('metrics history over HTTP', () => {
   describe('business samples', () => {
     it('are on disk when they are acknowledged', async () => {
       const at = iso(Date.now() - 1_000);
-      const { status, body } = await post([{ name: 'orders.open', value: 17, at, labels: { shop: 'north' } }]);
+      const { status, body } = await post([
+        { name: 'orders.open', value: 17, at, labels: { shop: 'north' } },
+      ]);
       expect([status, body]).toEqual([202, { accepted: 1, rejected: [] }]);
-      const rows = await app.get(Database).query(
-        `SELECT s.name, s.labels, b.at, b.value FROM vigia.business_samples b JOIN vigia.metric_series s ON s.id = b.series_id WHERE s.name = 'business.orders.open'`,
-      );
-      expect(rows).toEqual([{ name: 'business.orders.open', labels: { shop: 'north' }, at: new Date(at), value: 17 }]);
+      const rows = await app
+        .get(Database)
+        .query(
+          `SELECT s.name, s.labels, b.at, b.value FROM vigia.business_samples b JOIN vigia.metric_series s ON s.id = b.series_id WHERE s.name = 'business.orders.open'`,
+        );
+      expect(rows).toEqual([
+        { name: 'business.orders.open', labels: { shop: 'north' }, at: new Date(at), value: 17 },
+      ]);
     });
 
     it('that are bad reject themselves alone, each with its reason', async () => {
@@ -89,7 +106,14 @@ describe('metrics history over HTTP', () => {
         [{ name: 'a', value: 1, at: iso(Date.now() - 31 * DAY_MS - MINUTE_MS) }, /^at: .*31 days/],
         [{ name: 'a', value: 1, labels: { instance: 'x' } }, /reserved/],
         [{ name: 'a', value: 1, labels: { k: 'v'.repeat(65) } }, /^labels/],
-        [{ name: 'a', value: 1, labels: Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`l${i}`, 'v'])) }, /at most 8/],
+        [
+          {
+            name: 'a',
+            value: 1,
+            labels: Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`l${i}`, 'v'])),
+          },
+          /at most 8/,
+        ],
         [{ name: 'a', value: 1, labels: { k: 1 } }, /^labels/],
         [{ name: 'a', value: 1, labels: { k: '\ud800' } }, /^labels/],
         [{ name: 'a', value: 1, labels: { k: 'a\u0000' } }, /^labels/],
@@ -124,12 +148,24 @@ describe('metrics history over HTTP', () => {
         const path = `/metrics/business.late.gauge?from=${iso(hour - 3_600_000)}&to=${iso(hour + 7_200_000)}&points=${points}`;
         return (await call('GET', path, 'viewer')).body;
       };
-      const first = { at: iso(hour), min: 123_456_789.25, avg: 123_456_789.25, max: 123_456_789.25, count: 1 };
+      const first = {
+        at: iso(hour),
+        min: 123_456_789.25,
+        avg: 123_456_789.25,
+        max: 123_456_789.25,
+        count: 1,
+      };
       expect((await read(3)).points).toEqual([first]);
       // A second one, after that hour was rolled up by the loop that runs in this app, opens it again.
       const due = `SELECT 1 FROM vigia.metric_rollup_queue WHERE kind = 'business' AND bucket = $1`;
-      await eventually(async () => (await app.get(Database).query(due, [new Date(hour)])).length === 0, 15_000);
-      await post([{ name: 'late.gauge', value: 7, at: iso(hour + 2_000) }, { name: 'late.gauge', value: 9, at: iso(hour + 2_000) }]);
+      await eventually(
+        async () => (await app.get(Database).query(due, [new Date(hour)])).length === 0,
+        15_000,
+      );
+      await post([
+        { name: 'late.gauge', value: 7, at: iso(hour + 2_000) },
+        { name: 'late.gauge', value: 9, at: iso(hour + 2_000) },
+      ]);
       const { points, unit, labels, stepMs } = await read(3);
       expect({ unit, labels, stepMs }).toEqual({ unit: '', labels: {}, stepMs: 3_600_000 });
       expect(points).toMatchObject([{ at: iso(hour), min: 9, count: 2 }]);
@@ -140,8 +176,15 @@ describe('metrics history over HTTP', () => {
       await post([{ name: 'shared.gauge', value: 5 }]);
       expect(app.get(BusinessGauges).latest()['shared.gauge']).toBe(5);
       const names = (await call('GET', '/metrics/names', 'viewer', undefined, other)).body.items;
-      expect(names).toContainEqual({ name: 'business.shared.gauge', unit: '', description: expect.any(String), kind: 'gauge' });
-      expect(names).toContainEqual(expect.objectContaining({ name: 'cpu.usage_percent', unit: 'percent', kind: 'gauge' }));
+      expect(names).toContainEqual({
+        name: 'business.shared.gauge',
+        unit: '',
+        description: expect.any(String),
+        kind: 'gauge',
+      });
+      expect(names).toContainEqual(
+        expect.objectContaining({ name: 'cpu.usage_percent', unit: 'percent', kind: 'gauge' }),
+      );
       await eventually(() => other.get(BusinessGauges).latest()['shared.gauge'] === 5, 10_000);
     });
   });
@@ -155,7 +198,11 @@ describe('metrics history over HTTP', () => {
         { name: 'cpu.usage_percent', labels: {}, value: 12.3 },
       ];
       await app.get(MetricsSink).store({ ...tick(atMs, {}), samples });
-      const { status, body } = await call('GET', '/metrics/history?names=cpu.usage_percent,disk.used_percent&points=60', 'viewer');
+      const { status, body } = await call(
+        'GET',
+        '/metrics/history?names=cpu.usage_percent,disk.used_percent&points=60',
+        'viewer',
+      );
       expect(status).toBe(200);
       const of = (name: string, labels: object, value: number) => ({
         ...{ name, unit: 'percent', labels },
@@ -169,9 +216,15 @@ describe('metrics history over HTTP', () => {
       expect(Date.parse(body.to) - Date.parse(body.from)).toBe(3_600_000);
       expect(body.stepMs % 60_000).toBe(0);
       const one = (await call('GET', '/metrics/disk.used_percent?label=mount:/data', 'viewer')).body;
-      expect(one).toMatchObject({ name: 'disk.used_percent', labels: { mount: '/data' }, labelSets: [{ mount: '/' }, { mount: '/data' }] });
+      expect(one).toMatchObject({
+        name: 'disk.used_percent',
+        labels: { mount: '/data' },
+        labelSets: [{ mount: '/' }, { mount: '/data' }],
+      });
       expect((await call('GET', '/metrics/disk.used_percent?label=mount:/no', 'viewer')).status).toBe(404);
-      expect((await call('GET', '/metrics/cpu.usage_percent?instance=a', 'viewer')).body.points).toHaveLength(1);
+      expect((await call('GET', '/metrics/cpu.usage_percent?instance=a', 'viewer')).body.points).toHaveLength(
+        1,
+      );
       expect((await call('GET', '/metrics/cpu.usage_percent?instance=zz', 'viewer')).body.points).toEqual([]);
     });
 
@@ -191,8 +244,13 @@ describe('metrics history over HTTP', () => {
       ['instance=%00', 400],
     ])('answers ?%s by %i', async (query, status) => {
       const answer = await call('GET', `/metrics/cpu.usage_percent?${query}`, 'viewer');
-      expect([answer.status, answer.body.code]).toEqual([status, status === 400 ? 'VALIDATION_FAILED' : undefined]);
-      expect((await call('GET', `/metrics/history?names=cpu.usage_percent&${query}`, 'viewer')).status).toBe(status);
+      expect([answer.status, answer.body.code]).toEqual([
+        status,
+        status === 400 ? 'VALIDATION_FAILED' : undefined,
+      ]);
+      expect((await call('GET', `/metrics/history?names=cpu.usage_percent&${query}`, 'viewer')).status).toBe(
+        status,
+      );
     });
 
     it.each([
@@ -219,7 +277,9 @@ describe('metrics history over HTTP', () => {
   describe('performance', () => {
     it('answers per route over all instances', async () => {
       const minuteMs = Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS - MINUTE_MS;
-      await app.get(MetricsSink).storeRouteMinutes('a', minuteMs, [routeMinute('/orders/:id', [10, 20, 30], 1)], 'x');
+      await app
+        .get(MetricsSink)
+        .storeRouteMinutes('a', minuteMs, [routeMinute('/orders/:id', [10, 20, 30], 1)], 'x');
       await app.get(MetricsSink).storeRouteMinutes('b', minuteMs, [routeMinute('/orders/:id', [40])], 'y');
       const { status, body } = await call('GET', '/performance?window=5m', 'viewer');
       expect(status).toBe(200);
@@ -227,11 +287,19 @@ describe('metrics history over HTTP', () => {
       expect(body.items).toEqual([
         {
           ...{ method: 'GET', route: '/orders/:id', requests: 4, requestsPerMinute: 0.8, errorPercent: 25 },
-          ...{ avgMs: 25, p50Ms: expect.closeTo(20, 0), p95Ms: expect.closeTo(40, 0), p99Ms: expect.closeTo(40, 0), maxMs: 40 },
+          ...{
+            avgMs: 25,
+            p50Ms: expect.closeTo(20, 0),
+            p95Ms: expect.closeTo(40, 0),
+            p99Ms: expect.closeTo(40, 0),
+            maxMs: 40,
+          },
         },
       ]);
       expect((await call('GET', '/performance?window=2h', 'viewer')).status).toBe(400);
-      expect((await call('GET', '/performance?window=24h&instance=b', 'viewer')).body.items).toMatchObject([{ requests: 1 }]);
+      expect((await call('GET', '/performance?window=24h&instance=b', 'viewer')).body.items).toMatchObject([
+        { requests: 1 },
+      ]);
     });
   });
 
@@ -239,14 +307,21 @@ describe('metrics history over HTTP', () => {
     it('starts from the environment and what is shipped', async () => {
       const { body } = await call('GET', '/config', 'viewer');
       expect(body).toMatchObject({ collectIntervalMs: 20_000, healthIntervalMs: 30_000, version: 0 });
-      expect(body.retention).toMatchObject({ rawMs: 2 * DAY_MS, minuteMs: 30 * DAY_MS, hourMs: 731 * DAY_MS });
+      expect(body.retention).toMatchObject({
+        rawMs: 2 * DAY_MS,
+        minuteMs: 30 * DAY_MS,
+        hourMs: 731 * DAY_MS,
+      });
       expect(body.thresholds.cpuPercent).toEqual({ warning: 60, critical: 80 });
     });
 
     it('is in force on every instance within a second of a change', async () => {
       const heard: number[] = [];
       other.get(MonitoringConfig).onChange(({ collectIntervalMs }) => heard.push(collectIntervalMs));
-      const { status, body } = await call('PUT', '/config', 'admin', { collectIntervalMs: 1_000, thresholds: { cpuPercent: { warning: 50, critical: 70 } } });
+      const { status, body } = await call('PUT', '/config', 'admin', {
+        collectIntervalMs: 1_000,
+        thresholds: { cpuPercent: { warning: 50, critical: 70 } },
+      });
       expect([status, body.collectIntervalMs, body.version]).toEqual([200, 1_000, 1]);
       await eventually(() => heard.length > 0, 1_000);
       expect(heard).toEqual([1_000]);

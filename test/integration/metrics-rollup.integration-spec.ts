@@ -1,7 +1,15 @@
 import { LeaseLostError } from '../../src/core/leases/leases.js';
 import { floorTo } from '../../src/modules/monitoring/metrics/history/plan.js';
 import { MAX_SYSTEM_SERIES } from '../../src/modules/monitoring/metrics/stores/series-dictionary.js';
-import { DAY_MS, HOUR_MS, MINUTE_MS, metricsStorageOn, openMetricsStorage, routeMinute, tick } from '../support/metrics-storage.js';
+import {
+  DAY_MS,
+  HOUR_MS,
+  MINUTE_MS,
+  metricsStorageOn,
+  openMetricsStorage,
+  routeMinute,
+  tick,
+} from '../support/metrics-storage.js';
 
 type Storage = Awaited<ReturnType<typeof openMetricsStorage>>;
 type Points = { atMs: number; min: number; avg: number; max: number; count: number }[];
@@ -25,11 +33,21 @@ describe('metrics over time', () => {
   }
 
   const minutes = () =>
-    storage.database.query<{ bucket: Date; instance: string; ticks: number; mins: number[]; avgs: number[]; maxs: number[]; counts: number[] }>(
-      'SELECT * FROM vigia.metric_minutes ORDER BY bucket, instance',
+    storage.database.query<{
+      bucket: Date;
+      instance: string;
+      ticks: number;
+      mins: number[];
+      avgs: number[];
+      maxs: number[];
+      counts: number[];
+    }>('SELECT * FROM vigia.metric_minutes ORDER BY bucket, instance');
+  const hours = () =>
+    storage.database.query<{ bucket: Date; ticks: number; mins: number[] }>(
+      'SELECT * FROM vigia.metric_hours ORDER BY bucket',
     );
-  const hours = () => storage.database.query<{ bucket: Date; ticks: number; mins: number[] }>('SELECT * FROM vigia.metric_hours ORDER BY bucket');
-  const queued = () => storage.database.query<{ kind: string }>('SELECT kind FROM vigia.metric_rollup_queue ORDER BY kind');
+  const queued = () =>
+    storage.database.query<{ kind: string }>('SELECT kind FROM vigia.metric_rollup_queue ORDER BY kind');
 
   it('shows a tick at once, and the same after its roll-up', async () => {
     const t0 = storage.clock.now();
@@ -45,18 +63,27 @@ describe('metrics over time', () => {
 
   it('leaves a gap where nothing was stored, in every tier', async () => {
     const t0 = storage.clock.now();
-    for (const at of [t0, t0 + 10 * MINUTE_MS]) await storage.sink.store(tick(at, { 'cpu.usage_percent': 50 }));
+    for (const at of [t0, t0 + 10 * MINUTE_MS])
+      await storage.sink.store(tick(at, { 'cpu.usage_percent': 50 }));
     storage.clock.advance(20 * MINUTE_MS);
     await storage.roll();
-    expect((await points('cpu.usage_percent', 30 * MINUTE_MS, 15_000)).map(({ atMs }) => atMs)).toEqual([t0, t0 + 10 * MINUTE_MS]);
-    expect((await points('cpu.usage_percent', 30 * MINUTE_MS, MINUTE_MS)).map(({ atMs }) => atMs)).toEqual([t0, t0 + 10 * MINUTE_MS]);
+    expect((await points('cpu.usage_percent', 30 * MINUTE_MS, 15_000)).map(({ atMs }) => atMs)).toEqual([
+      t0,
+      t0 + 10 * MINUTE_MS,
+    ]);
+    expect((await points('cpu.usage_percent', 30 * MINUTE_MS, MINUTE_MS)).map(({ atMs }) => atMs)).toEqual([
+      t0,
+      t0 + 10 * MINUTE_MS,
+    ]);
   });
 
   it('has no sample where a value could not be read, beside those that could', async () => {
     const t0 = storage.clock.now();
     await storage.sink.store(tick(t0, { 'cpu.usage_percent': 1, 'memory.used_bytes': 2 }));
     await storage.sink.store(tick(t0 + MINUTE_MS, { 'memory.used_bytes': 3 }));
-    await storage.sink.store(tick(t0 + 2 * MINUTE_MS, { 'cpu.usage_percent': Number.NaN, 'memory.used_bytes': 4 }));
+    await storage.sink.store(
+      tick(t0 + 2 * MINUTE_MS, { 'cpu.usage_percent': Number.NaN, 'memory.used_bytes': 4 }),
+    );
     storage.clock.advance(10 * MINUTE_MS);
     await storage.roll();
     expect((await points('cpu.usage_percent', HOUR_MS, MINUTE_MS)).map(({ avg }) => avg)).toEqual([1]);
@@ -72,7 +99,9 @@ describe('metrics over time', () => {
     await reborn.sink.store(tick(t0 + 45_000, { 'cpu.usage_percent': 90 }, { bootId: 'two' }));
     storage.clock.advance(5 * MINUTE_MS);
     await storage.roll();
-    expect(await points('cpu.usage_percent', HOUR_MS, MINUTE_MS)).toEqual([{ atMs: t0, min: 10, avg: 40, max: 90, count: 3 }]);
+    expect(await points('cpu.usage_percent', HOUR_MS, MINUTE_MS)).toEqual([
+      { atMs: t0, min: 10, avg: 40, max: 90, count: 3 },
+    ]);
   });
 
   it('opens a minute again for a tick that an outage held back', async () => {
@@ -105,7 +134,9 @@ describe('metrics over time', () => {
     const t0 = storage.clock.now();
     await storage.sink.store(tick(t0, { 'cpu.usage_percent': 10 }));
     storage.clock.advance(2 * HOUR_MS);
-    await storage.database.execute('ALTER TABLE vigia.metric_minutes ADD CONSTRAINT broken CHECK (ticks < 0)');
+    await storage.database.execute(
+      'ALTER TABLE vigia.metric_minutes ADD CONSTRAINT broken CHECK (ticks < 0)',
+    );
     await expect(storage.roll()).rejects.toThrow(/broken/);
     expect(await queued()).toEqual([{ kind: 'minute' }]);
     await storage.database.execute('ALTER TABLE vigia.metric_minutes DROP CONSTRAINT broken');
@@ -120,7 +151,11 @@ describe('metrics over time', () => {
     storage.clock.advance(HOUR_MS);
     let rolling: Promise<number> | undefined;
     await storage.database.transaction(async (tx) => {
-      const behindTheRoller = metricsStorageOn(Object.assign(Object.create(storage.database) as typeof storage.database, { execute: tx.execute.bind(tx) }));
+      const behindTheRoller = metricsStorageOn(
+        Object.assign(Object.create(storage.database) as typeof storage.database, {
+          execute: tx.execute.bind(tx),
+        }),
+      );
       await behindTheRoller.sink.store(tick(t0 + 15_000, { 'cpu.usage_percent': 30 }));
       rolling = storage.roll();
       await untilSomebodyWaits(storage);
@@ -137,36 +172,53 @@ describe('metrics over time', () => {
     const stale = (await storage.leases.acquire('rollup', 'suspended', 1))!;
     await storage.database.query('SELECT pg_sleep(0.01)');
     const current = (await storage.leases.acquire('rollup', 'successor'))!;
-    await expect(storage.rollups.roll('minute', stale, storage.clock.now(), 10)).rejects.toThrow(LeaseLostError);
+    await expect(storage.rollups.roll('minute', stale, storage.clock.now(), 10)).rejects.toThrow(
+      LeaseLostError,
+    );
     expect(await queued()).toEqual([{ kind: 'minute' }]);
     expect(await storage.rollups.roll('minute', current, storage.clock.now(), 10)).toBe(1);
   });
 
   it('catches up after an outage in batches, oldest first', async () => {
     const t0 = storage.clock.now();
-    for (let i = 0; i < 7; i++) await storage.sink.store(tick(t0 + i * MINUTE_MS, { 'cpu.usage_percent': i }));
+    for (let i = 0; i < 7; i++)
+      await storage.sink.store(tick(t0 + i * MINUTE_MS, { 'cpu.usage_percent': i }));
     storage.clock.advance(HOUR_MS);
     const lease = await storage.lease();
     expect(await storage.rollups.roll('minute', lease, storage.clock.now(), 3)).toBe(3);
-    expect((await minutes()).map(({ bucket }) => bucket.getTime())).toEqual([0, 1, 2].map((i) => t0 + i * MINUTE_MS));
-    expect((await points('cpu.usage_percent', 2 * HOUR_MS, MINUTE_MS)).map(({ avg }) => avg)).toEqual([0, 1, 2, 3, 4, 5, 6]);
+    expect((await minutes()).map(({ bucket }) => bucket.getTime())).toEqual(
+      [0, 1, 2].map((i) => t0 + i * MINUTE_MS),
+    );
+    expect((await points('cpu.usage_percent', 2 * HOUR_MS, MINUTE_MS)).map(({ avg }) => avg)).toEqual([
+      0, 1, 2, 3, 4, 5, 6,
+    ]);
     await storage.roll();
     expect(await minutes()).toHaveLength(7);
   });
 
   it('keeps an hour right: least of least, greatest of greatest, mean weighted by count', async () => {
     const t0 = storage.clock.now();
-    for (const [at, value] of [[0, 1], [1_000, 2], [2_000, 3], [MINUTE_MS, 100]] as const) {
+    for (const [at, value] of [
+      [0, 1],
+      [1_000, 2],
+      [2_000, 3],
+      [MINUTE_MS, 100],
+    ] as const) {
       await storage.sink.store(tick(t0 + at, { 'cpu.usage_percent': value }, { intervalMs: 1_000 }));
     }
     storage.clock.advance(2 * HOUR_MS);
     await storage.roll();
-    expect(await points('cpu.usage_percent', 3 * HOUR_MS, HOUR_MS)).toEqual([{ atMs: t0, min: 1, avg: 26.5, max: 100, count: 4 }]);
+    expect(await points('cpu.usage_percent', 3 * HOUR_MS, HOUR_MS)).toEqual([
+      { atMs: t0, min: 1, avg: 26.5, max: 100, count: 4 },
+    ]);
   });
 
   it('averages levels over instances and adds amounts', async () => {
     const t0 = storage.clock.now();
-    for (const [instance, value] of [['a', 10], ['b', 30]] as const) {
+    for (const [instance, value] of [
+      ['a', 10],
+      ['b', 30],
+    ] as const) {
       const values = { 'cpu.usage_percent': value, 'network.sent_bytes_per_second': value };
       await storage.sink.store(tick(t0, values, { instance }));
       await storage.sink.store(tick(t0 + 15_000, values, { instance }));
@@ -176,25 +228,38 @@ describe('metrics over time', () => {
       if (rolled) await storage.roll();
       for (const stepMs of [MINUTE_MS, HOUR_MS]) {
         const rangeMs = stepMs === MINUTE_MS ? 4 * HOUR_MS : 4 * HOUR_MS;
-        expect(await points('cpu.usage_percent', rangeMs, stepMs)).toEqual([{ atMs: t0, min: 10, avg: 20, max: 30, count: 4 }]);
-        expect(await points('network.sent_bytes_per_second', rangeMs, stepMs)).toEqual([{ atMs: t0, min: 40, avg: 40, max: 40, count: 4 }]);
-        expect(await points('network.sent_bytes_per_second', rangeMs, stepMs, 'b')).toEqual([{ atMs: t0, min: 30, avg: 30, max: 30, count: 2 }]);
+        expect(await points('cpu.usage_percent', rangeMs, stepMs)).toEqual([
+          { atMs: t0, min: 10, avg: 20, max: 30, count: 4 },
+        ]);
+        expect(await points('network.sent_bytes_per_second', rangeMs, stepMs)).toEqual([
+          { atMs: t0, min: 40, avg: 40, max: 40, count: 4 },
+        ]);
+        expect(await points('network.sent_bytes_per_second', rangeMs, stepMs, 'b')).toEqual([
+          { atMs: t0, min: 30, avg: 30, max: 30, count: 2 },
+        ]);
       }
     }
   });
 
   it('gives no points finer than the ticks were', async () => {
     const t0 = storage.clock.now();
-    for (let i = 0; i < 4; i++) await storage.sink.store(tick(t0 + i * 60_000, { 'cpu.usage_percent': i }, { intervalMs: 60_000 }));
+    for (let i = 0; i < 4; i++)
+      await storage.sink.store(tick(t0 + i * 60_000, { 'cpu.usage_percent': i }, { intervalMs: 60_000 }));
     storage.clock.advance(5 * MINUTE_MS);
     const nowMs = storage.clock.now();
-    const answer = await storage.history.read({ names: ['cpu.usage_percent'], from: new Date(nowMs - 5 * MINUTE_MS), points: 2000 });
+    const answer = await storage.history.read({
+      names: ['cpu.usage_percent'],
+      from: new Date(nowMs - 5 * MINUTE_MS),
+      points: 2000,
+    });
     expect(answer.stepMs).toBe(60_000);
   });
 
   it('drops the samples of series beyond the limit, and says how many', async () => {
     const t0 = storage.clock.now();
-    const values = Object.fromEntries(Array.from({ length: MAX_SYSTEM_SERIES + 5 }, (_, i) => [`odd.metric_${i}`, i]));
+    const values = Object.fromEntries(
+      Array.from({ length: MAX_SYSTEM_SERIES + 5 }, (_, i) => [`odd.metric_${i}`, i]),
+    );
     await storage.sink.store(tick(t0, values));
     storage.clock.advance(MINUTE_MS);
     // The metric that counts them has a place of its own, so six found none.
@@ -203,14 +268,19 @@ describe('metrics over time', () => {
     const rows = await storage.database.query<{ n: string }>('SELECT count(*) AS n FROM vigia.metric_series');
     expect(Number(rows[0]!.n)).toBe(MAX_SYSTEM_SERIES);
     // Somebody else's business gauges still find room.
-    expect(await storage.business.accept([{ name: 'orders.open', value: 1 }])).toEqual({ accepted: 1, rejected: [] });
+    expect(await storage.business.accept([{ name: 'orders.open', value: 1 }])).toEqual({
+      accepted: 1,
+      rejected: [],
+    });
   });
 
   it('gives each series one number, however many instances meet it at once', async () => {
     const others = Array.from({ length: 6 }, () => metricsStorageOn(storage.database));
     const names = Array.from({ length: 30 }, (_, i) => ({ name: `m.${i}`, labels: { b: '1', a: '2' } }));
     const swapped = names.map(({ name }) => ({ name, labels: { a: '2', b: '1' } }));
-    const ids = await Promise.all(others.map(({ dictionary }, i) => dictionary.idsOf(i % 2 ? names : swapped)));
+    const ids = await Promise.all(
+      others.map(({ dictionary }, i) => dictionary.idsOf(i % 2 ? names : swapped)),
+    );
     for (const one of ids) expect(one).toEqual(ids[0]);
     expect(new Set(ids[0]).size).toBe(30);
   });
@@ -257,12 +327,16 @@ describe('metrics over time', () => {
     expect((await storage.sink.latest('gone'))?.instance).toBe('gone');
     expect(await storage.sink.latest('nobody')).toBeNull();
     expect(
-      await storage.database.query(`SELECT instance, name, value FROM vigia.v_current_metrics WHERE name = 'cpu.usage_percent'`),
+      await storage.database.query(
+        `SELECT instance, name, value FROM vigia.v_current_metrics WHERE name = 'cpu.usage_percent'`,
+      ),
     ).toEqual([{ instance: 'a', name: 'cpu.usage_percent', value: 12.3 }]);
   });
 
   it('refuses a name that nothing knows, and answers one that has no sample yet', async () => {
-    await expect(storage.history.read({ names: ['no.such_metric'], points: 300 })).rejects.toMatchObject({ status: 404 });
+    await expect(storage.history.read({ names: ['no.such_metric'], points: 300 })).rejects.toMatchObject({
+      status: 404,
+    });
     expect((await storage.history.read({ names: ['cache.hit_percent'], points: 300 })).series).toEqual([]);
   });
 });
@@ -274,7 +348,8 @@ describe('latencies over time', () => {
   });
   afterEach(() => storage.close());
 
-  const nthGreatest = (values: number[], share: number) => values.sort((a, b) => a - b)[Math.ceil(values.length * share) - 1]!;
+  const nthGreatest = (values: number[], share: number) =>
+    values.sort((a, b) => a - b)[Math.ceil(values.length * share) - 1]!;
 
   /** A busy quick instance and a quiet slow one, as in a roll-out that went wrong on one host. */
   function skewed() {
@@ -300,7 +375,11 @@ describe('latencies over time', () => {
       expect(item).toMatchObject({ method: 'GET', route: '/orders', requests: 100_000 });
       expect(Math.abs(item!.p99Ms - exact) / exact).toBeLessThan(0.02);
       const nowMs = storage.clock.now();
-      const { series } = await storage.history.read({ names: ['requests.p99_ms'], from: new Date(nowMs - 6 * HOUR_MS), points: 6 });
+      const { series } = await storage.history.read({
+        names: ['requests.p99_ms'],
+        from: new Date(nowMs - 6 * HOUR_MS),
+        points: 6,
+      });
       expect(series[0]!.points).toHaveLength(1);
       const [point] = series[0]!.points;
       expect(point!.count).toBe(100_000);
@@ -310,11 +389,26 @@ describe('latencies over time', () => {
 
   it('merges the minutes of an hour by their sketches', async () => {
     const t0 = storage.clock.now();
-    await storage.sink.storeRouteMinutes('a', t0, [routeMinute('/x', new Array<number>(980).fill(10))], 'boot');
-    await storage.sink.storeRouteMinutes('a', t0 + MINUTE_MS, [routeMinute('/x', new Array<number>(20).fill(1_000), 5)], 'boot');
+    await storage.sink.storeRouteMinutes(
+      'a',
+      t0,
+      [routeMinute('/x', new Array<number>(980).fill(10))],
+      'boot',
+    );
+    await storage.sink.storeRouteMinutes(
+      'a',
+      t0 + MINUTE_MS,
+      [routeMinute('/x', new Array<number>(20).fill(1_000), 5)],
+      'boot',
+    );
     storage.clock.advance(2 * HOUR_MS);
     await storage.roll();
-    const rows = await storage.latencies.hours({ fromMs: t0, toMs: t0 + HOUR_MS, instance: null, which: 'routes' });
+    const rows = await storage.latencies.hours({
+      fromMs: t0,
+      toMs: t0 + HOUR_MS,
+      instance: null,
+      which: 'routes',
+    });
     expect(rows).toHaveLength(1);
     const [item] = (await metricsStorageAt(storage).read('24h', null)).items;
     expect(item).toMatchObject({ requests: 1000, errorPercent: 0.5, avgMs: 29.8, maxMs: 1000 });
@@ -324,9 +418,12 @@ describe('latencies over time', () => {
 
   it('counts both boots of an instance that restarted in mid-minute, and a repeated write once', async () => {
     const t0 = storage.clock.now();
-    for (const boot of ['one', 'two', 'two']) await storage.sink.storeRouteMinutes('a', t0, [routeMinute('/x', [10, 20])], boot);
+    for (const boot of ['one', 'two', 'two'])
+      await storage.sink.storeRouteMinutes('a', t0, [routeMinute('/x', [10, 20])], boot);
     storage.clock.advance(2 * MINUTE_MS);
-    expect((await metricsStorageAt(storage).read('5m', null)).items).toMatchObject([{ requests: 4, requestsPerMinute: 0.8 }]);
+    expect((await metricsStorageAt(storage).read('5m', null)).items).toMatchObject([
+      { requests: 4, requestsPerMinute: 0.8 },
+    ]);
     storage.clock.advance(2 * HOUR_MS);
     await storage.roll();
     await storage.sink.storeRouteMinutes('a', t0, [routeMinute('/x', [10, 20])], 'one');
@@ -336,7 +433,10 @@ describe('latencies over time', () => {
 
   it('keeps the 100 busiest routes of an hour by name and the rest as one, losing no request', async () => {
     const t0 = storage.clock.now();
-    const rows = (first: number) => Array.from({ length: 80 }, (_, i) => routeMinute(`/r${first + i}`, new Array<number>(200 - first - i).fill(5)));
+    const rows = (first: number) =>
+      Array.from({ length: 80 }, (_, i) =>
+        routeMinute(`/r${first + i}`, new Array<number>(200 - first - i).fill(5)),
+      );
     await storage.sink.storeRouteMinutes('a', t0, rows(0), 'boot');
     await storage.sink.storeRouteMinutes('a', t0 + MINUTE_MS, rows(80), 'boot');
     storage.clock.advance(2 * HOUR_MS);
@@ -353,7 +453,12 @@ describe('latencies over time', () => {
 
   it('lists the slowest first and lets nobody see the sum of all routes as a route', async () => {
     const t0 = storage.clock.now();
-    await storage.sink.storeRouteMinutes('a', t0, [routeMinute('/quick', [1, 2]), routeMinute('/slow', [500]), routeMinute('*', [50])], 'boot');
+    await storage.sink.storeRouteMinutes(
+      'a',
+      t0,
+      [routeMinute('/quick', [1, 2]), routeMinute('/slow', [500]), routeMinute('*', [50])],
+      'boot',
+    );
     storage.clock.advance(MINUTE_MS);
     const { items } = await metricsStorageAt(storage).read('5m', null);
     expect(items.map(({ route }) => route)).toEqual(['/slow', '*', '/quick']);

@@ -35,7 +35,10 @@ export async function openMetricsStorage() {
   return { ...db, ...storage };
 }
 
-export function metricsStorageOn(database: Awaited<ReturnType<typeof openTestDatabase>>['database'], instanceId = 'a') {
+export function metricsStorageOn(
+  database: Awaited<ReturnType<typeof openTestDatabase>>['database'],
+  instanceId = 'a',
+) {
   const clock = new FakeClock();
   const shutdown = new Shutdown();
   const leases = new Leases(database);
@@ -46,7 +49,14 @@ export function metricsStorageOn(database: Awaited<ReturnType<typeof openTestDat
   const sink = new PostgresMetricsSink(database, dictionary);
   const rollups = new RollupStore(database, leases);
   const roller = new RollupService(rollups, clock, shutdown, leases, instance);
-  const retention = new RetentionService(new RetentionStore(database, leases), config, clock, shutdown, leases, instance);
+  const retention = new RetentionService(
+    new RetentionStore(database, leases),
+    config,
+    clock,
+    shutdown,
+    leases,
+    instance,
+  );
   const businessStore = new BusinessStore(database);
   const gauges = new BusinessGauges(businessStore, clock, shutdown, new SnapshotSources());
   const business = new BusinessService(businessStore, dictionary, gauges, config, clock);
@@ -55,11 +65,34 @@ export function metricsStorageOn(database: Awaited<ReturnType<typeof openTestDat
   const performance = new PerformanceService(latencies, clock);
   const lease = async (): Promise<Lease> => (await leases.acquire('metrics-test', instanceId, 60_000))!;
   const roll = async () => roller.run(await lease());
-  return { clock, shutdown, leases, bus, config, dictionary, sink, rollups, roller, retention, gauges, business, history, latencies, performance, lease, roll, events: new EventBus() };
+  return {
+    clock,
+    shutdown,
+    leases,
+    bus,
+    config,
+    dictionary,
+    sink,
+    rollups,
+    roller,
+    retention,
+    gauges,
+    business,
+    history,
+    latencies,
+    performance,
+    lease,
+    roll,
+    events: new EventBus(),
+  };
 }
 
 /** A tick of one instance with the given values, by metric name. */
-export function tick(atMs: number, values: Record<string, number>, more: Partial<TickRecord> = {}): TickRecord {
+export function tick(
+  atMs: number,
+  values: Record<string, number>,
+  more: Partial<TickRecord> = {},
+): TickRecord {
   const { instance = 'a' } = more;
   return {
     atMs,

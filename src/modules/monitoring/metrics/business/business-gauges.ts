@@ -32,7 +32,9 @@ export class BusinessGauges implements OnModuleInit {
 
   onModuleInit(): void {
     this.sources.register('postedBusiness', () => this.latest());
-    const ticker = new Ticker({ name: 'business-gauges', intervalMs: REFRESH_INTERVAL_MS }, this.clock, () => this.refresh());
+    const ticker = new Ticker({ name: 'business-gauges', intervalMs: REFRESH_INTERVAL_MS }, this.clock, () =>
+      this.refresh(),
+    );
     ticker.start();
     this.shutdown.register('jobs', 'business gauges', () => ticker.stop());
   }
@@ -64,5 +66,6 @@ export class BusinessGauges implements OnModuleInit {
 
 function keep(gauges: Map<string, Gauge>, name: string, gauge: Gauge): void {
   const known = gauges.get(name);
-  if (!known || (known.unlabelled === gauge.unlabelled ? known.atMs <= gauge.atMs : gauge.unlabelled)) gauges.set(name, gauge);
+  if (!known || (known.unlabelled === gauge.unlabelled ? known.atMs <= gauge.atMs : gauge.unlabelled))
+    gauges.set(name, gauge);
 }

@@ -10,7 +10,11 @@ export class BusinessController {
 
   @Post('metrics')
   @Roles('operator', 'key')
-  @Answers(202, 'Stores business samples; a bad one rejects itself alone, what is accepted is on disk', samplesAnswer)
+  @Answers(
+    202,
+    'Stores business samples; a bad one rejects itself alone, what is accepted is on disk',
+    samplesAnswer,
+  )
   post(@Body({ schema: samplesBody }) { samples }: SamplesBody): Promise<SamplesAnswer> {
     return this.business.accept(samples);
   }

@@ -14,9 +14,14 @@ const labelName = z
   .regex(/^[a-z][a-z0-9_]*$/, 'must be lower snake case')
   .refine((label) => label !== 'instance', 'instance is reserved: a business gauge belongs to no instance');
 
-const labelValue = z.string().max(64).regex(/^[^\p{Cc}\p{Cs}]*$/u, 'must not contain control characters or half characters');
+const labelValue = z
+  .string()
+  .max(64)
+  .regex(/^[^\p{Cc}\p{Cs}]*$/u, 'must not contain control characters or half characters');
 
-const labels = z.record(labelName, labelValue).refine((all) => Object.keys(all).length <= 8, 'at most 8 labels');
+const labels = z
+  .record(labelName, labelValue)
+  .refine((all) => Object.keys(all).length <= 8, 'at most 8 labels');
 
 /** One sample, checked by itself so that a bad one rejects itself alone. */
 export const sample = z.strictObject({
@@ -33,7 +38,14 @@ export const samplesBody = z.strictObject({
     .array(z.unknown())
     .min(1)
     .max(MAX_SAMPLES)
-    .meta({ override: { type: 'array', minItems: 1, maxItems: MAX_SAMPLES, items: z.toJSONSchema(sample, { io: 'input', unrepresentable: 'any' }) } }),
+    .meta({
+      override: {
+        type: 'array',
+        minItems: 1,
+        maxItems: MAX_SAMPLES,
+        items: z.toJSONSchema(sample, { io: 'input', unrepresentable: 'any' }),
+      },
+    }),
 });
 
 export type SamplesBody = z.infer<typeof samplesBody>;

@@ -39,7 +39,11 @@ export class BusinessService {
     verdicts.forEach((verdict, index) => {
       const id = 'ok' in verdict ? ids.shift() : undefined;
       if (!('ok' in verdict)) rejected.push({ index, reason: verdict.reason });
-      else if (id == null) rejected.push({ index, reason: 'no room for a new series: the number of business series is at its limit' });
+      else if (id == null)
+        rejected.push({
+          index,
+          reason: 'no room for a new series: the number of business series is at its limit',
+        });
       else rows.push({ seriesId: id, ...verdict.ok });
     });
     if (rows.length > 0) await this.store.insert(rows);
@@ -52,7 +56,8 @@ export class BusinessService {
     if (!result.success) return { reason: reasonOf(result.error.issues[0]) };
     const { name, value, at, labels = {} } = result.data;
     const atMs = at?.getTime() ?? nowMs;
-    if (atMs > nowMs + this.config.current().collectIntervalMs) return { reason: 'at: lies more than one interval in the future' };
+    if (atMs > nowMs + this.config.current().collectIntervalMs)
+      return { reason: 'at: lies more than one interval in the future' };
     if (atMs < nowMs - OLDEST_SAMPLE_MS) return { reason: 'at: is more than 31 days ago' };
     return { ok: { name: `${BUSINESS_PREFIX}${name}`, labels, atMs, value } };
   }

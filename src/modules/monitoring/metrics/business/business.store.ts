@@ -27,7 +27,9 @@ export class BusinessStore {
    */
   async insert(samples: readonly BusinessSample[]): Promise<void> {
     // One statement cannot touch a row twice: the last of equal keys is the one that counts.
-    const rows = [...new Map(samples.map((sample) => [`${sample.seriesId} ${sample.atMs}`, sample])).values()];
+    const rows = [
+      ...new Map(samples.map((sample) => [`${sample.seriesId} ${sample.atMs}`, sample])).values(),
+    ];
     await this.database.execute(INSERT, [
       rows.map(({ seriesId }) => seriesId),
       rows.map(({ atMs }) => new Date(atMs)),

@@ -6,13 +6,20 @@ const DAY_MS = 24 * HOUR_MS;
 
 /** Most that an interval may be: beyond an hour, an hour's roll-up would hold nothing. */
 const intervalMs = z.int().min(SECOND_MS).max(HOUR_MS);
-const retentionMs = (leastMs: number, mostDays: number) => z.int().min(leastMs).max(mostDays * DAY_MS);
+const retentionMs = (leastMs: number, mostDays: number) =>
+  z
+    .int()
+    .min(leastMs)
+    .max(mostDays * DAY_MS);
 
 /** From `warning` on a value is worth a look, from `critical` on it hurts. */
 const levels = (most: number) =>
   z
     .strictObject({ warning: z.number().min(0).max(most), critical: z.number().min(0).max(most) })
-    .refine(({ warning, critical }) => warning < critical, { path: ['warning'], message: 'must be below critical' });
+    .refine(({ warning, critical }) => warning < critical, {
+      path: ['warning'],
+      message: 'must be below critical',
+    });
 
 export const THRESHOLD_DEFAULTS = {
   cpuPercent: { warning: 60, critical: 80 },

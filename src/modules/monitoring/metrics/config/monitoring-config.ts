@@ -35,7 +35,9 @@ export class MonitoringConfig implements OnModuleInit {
   async onModuleInit(): Promise<void> {
     await this.reread();
     const stopListening = this.bus.on(TOPIC, () => this.reread());
-    const ticker = new Ticker({ name: TOPIC, intervalMs: REREAD_INTERVAL_MS }, this.clock, () => this.reread());
+    const ticker = new Ticker({ name: TOPIC, intervalMs: REREAD_INTERVAL_MS }, this.clock, () =>
+      this.reread(),
+    );
     ticker.start();
     this.shutdown.register('jobs', 'monitoring config', async () => {
       stopListening();
@@ -87,7 +89,10 @@ export class MonitoringConfig implements OnModuleInit {
       try {
         listener(this.settings);
       } catch (error) {
-        this.logger.error(`a listener of the configuration failed: ${(error as Error).message}`, (error as Error).stack);
+        this.logger.error(
+          `a listener of the configuration failed: ${(error as Error).message}`,
+          (error as Error).stack,
+        );
       }
     }
   }

@@ -1,5 +1,10 @@
 import { ValidationFailedError, type FieldError } from '../../../../core/index.js';
-import { RETENTION_DEFAULTS, THRESHOLD_DEFAULTS, type ConfigDocument, type MonitoringSettings } from './config.dto.js';
+import {
+  RETENTION_DEFAULTS,
+  THRESHOLD_DEFAULTS,
+  type ConfigDocument,
+  type MonitoringSettings,
+} from './config.dto.js';
 
 /** Defaults that the surroundings give, where the stored document says nothing. */
 export interface IntervalDefaults {
@@ -11,7 +16,11 @@ const COLLECT_INTERVAL_MS = 15_000;
 const HEALTH_INTERVAL_MS = 30_000;
 
 /** The settings in force: the stored document, then the environment, then what is shipped. */
-export function settingsOf(document: ConfigDocument, defaults: IntervalDefaults, version: number): MonitoringSettings {
+export function settingsOf(
+  document: ConfigDocument,
+  defaults: IntervalDefaults,
+  version: number,
+): MonitoringSettings {
   return {
     collectIntervalMs: document.collectIntervalMs ?? defaults.collectIntervalMs ?? COLLECT_INTERVAL_MS,
     healthIntervalMs: document.healthIntervalMs ?? defaults.healthIntervalMs ?? HEALTH_INTERVAL_MS,

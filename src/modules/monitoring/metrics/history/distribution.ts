@@ -31,7 +31,9 @@ export async function quantilePoints(
     entry(step, bucketMs, () => new LatencySketch()).add(sketch);
     if (i % SKETCHES_PER_TURN === SKETCHES_PER_TURN - 1) await nextTurn();
   }
-  const points = [...steps].sort(([a], [b]) => a - b).map(([atMs, step]) => pointOf(Math.max(atMs, fromMs), [...step.values()], percentile));
+  const points = [...steps]
+    .sort(([a], [b]) => a - b)
+    .map(([atMs, step]) => pointOf(Math.max(atMs, fromMs), [...step.values()], percentile));
   return points.filter(({ count }) => count > 0);
 }
 

@@ -43,14 +43,19 @@ export class HistoryController {
   }
 
   @Get('metrics/:name')
-  @Answers(200, 'One metric over time; of several label sets the first, or the one that `label` picks', seriesAnswer)
+  @Answers(
+    200,
+    'One metric over time; of several label sets the first, or the one that `label` picks',
+    seriesAnswer,
+  )
   async readOne(
     @Param({ schema: seriesParams }) { name }: { name: string },
     @Query({ schema: seriesQuery }) { label, ...query }: SeriesQuery,
   ): Promise<SeriesAnswer> {
     const history = await this.history.read({ ...query, names: [name] });
     const found = history.series.filter(({ labels }) => label === undefined || hasLabel(labels, label));
-    if (label !== undefined && found.length === 0) throw new NotFoundError(`metric ${name} with label ${label}`);
+    if (label !== undefined && found.length === 0)
+      throw new NotFoundError(`metric ${name} with label ${label}`);
     const one = found[0] ?? { definition: describe(name), labels: {}, points: [] };
     return { ...spanOf(history), ...toSeries(one), labelSets: history.series.map(({ labels }) => labels) };
   }
@@ -68,10 +73,18 @@ function spanOf({ fromMs, toMs, stepMs }: History): { from: string; to: string; 
 
 function toSeries({ definition, labels, points }: SeriesHistory): HistoryAnswer['series'][number] {
   const shown = definition.name.startsWith(BUSINESS_PREFIX) ? asIs : toSevenDigits;
-  return { name: definition.name, unit: definition.unit, labels, points: points.map((point) => toPoint(point, shown)) };
+  return {
+    name: definition.name,
+    unit: definition.unit,
+    labels,
+    points: points.map((point) => toPoint(point, shown)),
+  };
 }
 
-function toPoint({ atMs, min, avg, max, count }: HistoryPoint, shown: (value: number) => number): HistoryAnswer['series'][number]['points'][number] {
+function toPoint(
+  { atMs, min, avg, max, count }: HistoryPoint,
+  shown: (value: number) => number,
+): HistoryAnswer['series'][number]['points'][number] {
   return { at: new Date(atMs).toISOString(), min: shown(min), avg: shown(avg), max: shown(max), count };
 }
 

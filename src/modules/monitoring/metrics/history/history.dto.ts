@@ -1,5 +1,13 @@
 import { z } from 'zod';
-import { inOrder, instant, isoText, plainText, queryInteger, queryList, RANGE_FAULT } from '../../../../core/index.js';
+import {
+  inOrder,
+  instant,
+  isoText,
+  plainText,
+  queryInteger,
+  queryList,
+  RANGE_FAULT,
+} from '../../../../core/index.js';
 
 export const MAX_NAMES = 20;
 /** Label sets answered at once: a range of all of them must still be answered in time. */
@@ -20,7 +28,13 @@ export const historyQuery = z
 
 /** `label=mount:/data` picks one of several label sets; it may be given for one label. */
 export const seriesQuery = z
-  .strictObject({ ...range, label: z.string().regex(/^[a-z][a-z0-9_]*:[^\p{Cc}]{1,256}$/u, 'must be name:value').optional() })
+  .strictObject({
+    ...range,
+    label: z
+      .string()
+      .regex(/^[a-z][a-z0-9_]*:[^\p{Cc}]{1,256}$/u, 'must be name:value')
+      .optional(),
+  })
   .refine(inOrder, RANGE_FAULT);
 
 export const seriesParams = z.object({ name: metricName });

@@ -7,7 +7,7 @@ import { BUSINESS_SAMPLES_MS } from '../rollup/retention.service.js';
 import { SeriesDictionary, type Series } from '../stores/series-dictionary.js';
 import { percentileOf, quantilePoints } from './distribution.js';
 import { MAX_SERIES } from './history.dto.js';
-import { HistoryStore, type HistoryPoint, type HistoryRange } from './history.store.js';
+import { HistoryStore, type HistoryMetric, type HistoryPoint, type HistoryRange } from './history.store.js';
 import { LatencyStore } from './latency.store.js';
 import { describe, isCatalogued } from './metric-names.js';
 import { floorTo, planOf, type Plan, type TierOffer } from './plan.js';
@@ -58,20 +58,40 @@ export class HistoryService {
    */
   async read(question: HistoryQuestion): Promise<History> {
     const names = [...new Set(question.names)];
-    const stored = await this.knownSeries(names);
+    const impossible = names.find((name) => !METRIC_NAME.test(name));
+    if (impossible !== undefined) throw new NotFoundError(`metric ${impossible}`);
     const range = this.rangeOf(question);
     const plan = await this.planFor(names, range, question.points);
-    const [levels, quantiles] = await Promise.all([this.readStored(stored, range, plan), this.readQuantiles(names, range, plan)]);
-    const series = names.flatMap((name) => quantiles.get(name) ?? levels.filter(({ definition }) => definition.name === name));
+    // Side by side: which series there are is known as soon as their points.
+    const [stored, points, quantiles] = await Promise.all([
+      this.knownSeries(names),
+      this.store.read(names.filter((name) => percentileOf(name) === null).map(metricOf), range, plan),
+      this.readQuantiles(names, range, plan),
+    ]);
+    const historyOf = (series: Series): SeriesHistory => ({
+      definition: describe(series.name),
+      labels: series.labels,
+      points: points.get(series.id) ?? [],
+    });
+    const series = names.flatMap(
+      (name) => quantiles.get(name) ?? stored.filter((one) => one.name === name).map(historyOf),
+    );
     return { fromMs: range.fromMs, toMs: range.toMs, stepMs: plan.stepMs, series };
   }
 
   private async knownSeries(names: readonly string[]): Promise<Series[]> {
-    const stored = await this.dictionary.named(names.filter((name) => METRIC_NAME.test(name)));
-    const unknown = names.find((name) => !isCatalogued(name) && !stored.some((series) => series.name === name));
+    const stored = await this.dictionary.named(names);
+    const unknown = names.find(
+      (name) => !isCatalogued(name) && !stored.some((series) => series.name === name),
+    );
     if (unknown !== undefined) throw new NotFoundError(`metric ${unknown}`);
     if (stored.length > MAX_SERIES) {
-      throw new ValidationFailedError([{ path: 'names', message: `these have ${stored.length} series; at most ${MAX_SERIES} are answered at once` }]);
+      throw new ValidationFailedError([
+        {
+          path: 'names',
+          message: `these have ${stored.length} series; at most ${MAX_SERIES} are answered at once`,
+        },
+      ]);
     }
     return stored;
   }
@@ -79,7 +99,8 @@ export class HistoryService {
   private rangeOf({ from, to, instance }: HistoryQuestion): HistoryRange {
     const toMs = to?.getTime() ?? this.clock.now();
     const fromMs = from?.getTime() ?? toMs - DEFAULT_RANGE_MS;
-    if (fromMs >= toMs) throw new ValidationFailedError([{ path: 'from', message: 'from must be before to' }]);
+    if (fromMs >= toMs)
+      throw new ValidationFailedError([{ path: 'from', message: 'from must be before to' }]);
     return { fromMs, toMs, instance: instance ?? null };
   }
 
@@ -105,38 +126,38 @@ export class HistoryService {
   }
 
   /** Where ticks were further apart than they are now, points are too. */
-  private async coarserIfSlower(plan: Plan, offers: readonly TierOffer[], { fromMs, toMs }: HistoryRange, points: number): Promise<Plan> {
+  private async coarserIfSlower(
+    plan: Plan,
+    offers: readonly TierOffer[],
+    { fromMs, toMs }: HistoryRange,
+    points: number,
+  ): Promise<Plan> {
     const longestMs = await this.store.longestIntervalMs(fromMs, toMs);
     if (longestMs === null || longestMs <= plan.unitMs) return plan;
     const slower = offers.map((offer) => ({ ...offer, unitMs: Math.max(offer.unitMs, longestMs) }));
     return planOf(slower, fromMs, toMs, points, this.clock.now());
   }
 
-  private async readStored(stored: readonly Series[], range: HistoryRange, plan: Plan): Promise<SeriesHistory[]> {
-    const series = stored.filter(({ name }) => percentileOf(name) === null);
-    const points = await this.store.read(
-      series.map(({ id, name }) => ({
-        id,
-        summed: describe(name).kind === 'counter',
-        business: name.startsWith(BUSINESS_PREFIX),
-      })),
-      range,
-      plan,
-    );
-    return series.map(({ id, name, labels }) => ({ definition: describe(name), labels, points: points.get(id) ?? [] }));
-  }
-
-  private async readQuantiles(names: readonly string[], range: HistoryRange, plan: Plan): Promise<Map<string, SeriesHistory>> {
+  private async readQuantiles(
+    names: readonly string[],
+    range: HistoryRange,
+    plan: Plan,
+  ): Promise<Map<string, SeriesHistory>> {
     const wanted = names.filter((name) => percentileOf(name) !== null);
     const histories = new Map<string, SeriesHistory>();
     if (wanted.length === 0) return histories;
     const unitMs = plan.tier === 'hour' ? HOUR_MS : MINUTE_MS;
     const whole = { ...range, fromMs: floorTo(range.fromMs, unitMs), which: 'all' as const };
-    const buckets = plan.tier === 'hour' ? await this.latencies.hours(whole) : await this.latencies.minutes(whole);
+    const buckets =
+      plan.tier === 'hour' ? await this.latencies.hours(whole) : await this.latencies.minutes(whole);
     for (const name of wanted) {
       const points = await quantilePoints(buckets, percentileOf(name) ?? 0, plan.stepMs, range.fromMs);
       histories.set(name, { definition: describe(name), labels: {}, points });
     }
     return histories;
   }
+}
+
+function metricOf(name: string): HistoryMetric {
+  return { name, summed: describe(name).kind === 'counter', business: name.startsWith(BUSINESS_PREFIX) };
 }

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { Database, sqlState, VigiaError, type Queryable } from '../../../../core/index.js';
+import { Database, sqlState, VigiaError } from '../../../../core/index.js';
+import { MAX_SERIES } from './history.dto.js';
 import { floorTo, type Plan, type Tier } from './plan.js';
 
 export interface HistoryPoint {
@@ -10,8 +11,8 @@ export interface HistoryPoint {
   readonly count: number;
 }
 
-export interface HistorySeries {
-  readonly id: number;
+export interface HistoryMetric {
+  readonly name: string;
   /** Added over instances (an amount), instead of averaged (a level). */
   readonly summed: boolean;
   /** Other programs post it: its samples lie in a table of their own. */
@@ -27,13 +28,20 @@ export interface HistoryRange {
 
 export class RangeTooWideError extends VigiaError {
   constructor() {
-    super(400, 'RANGE_TOO_WIDE', 'this range holds too much to answer in time: ask for less time, fewer names or one instance');
+    super(
+      400,
+      'RANGE_TOO_WIDE',
+      'this range holds too much to answer in time: ask for less time, fewer names or one instance',
+    );
   }
 }
 
 /** The widest question that is answered at all; a bound on what one request may cost. */
 const STATEMENT_TIMEOUT_MS = 1_900;
 const QUERY_CANCELED = '57014';
+/** So few buckets of one instance are read in milliseconds; watching them would cost two round trips. */
+const UNWATCHED_BUCKETS = 10_000;
+const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
 
 interface PointRow {
@@ -43,17 +51,6 @@ interface PointRow {
   mean: number;
   hi: number;
   n: number;
-}
-
-/** Buckets whose roll-up is still to be made, or to be made anew because a late sample came. */
-interface Due {
-  readonly minutes: readonly DueBucket[];
-  readonly hours: readonly DueBucket[];
-}
-
-interface DueBucket {
-  readonly bucketMs: number;
-  readonly instance: string;
 }
 
 /**
@@ -75,17 +72,45 @@ export class HistoryStore {
   }
 
   /**
-   * Points of each series by its id, in order of time; a step without samples has no point.
+   * Points by the number of their series, in order of time, for all label sets of the metrics (the
+   * first 100). A step without samples has no point.
    * @throws RangeTooWideError when it takes longer than 1.9 s
    */
-  async read(series: readonly HistorySeries[], range: HistoryRange, plan: Plan): Promise<Map<number, HistoryPoint[]>> {
-    if (series.length === 0) return new Map();
+  async read(
+    metrics: readonly HistoryMetric[],
+    range: HistoryRange,
+    plan: Plan,
+  ): Promise<Map<number, HistoryPoint[]>> {
+    const levels = metrics.filter(({ summed }) => !summed);
+    const amounts = metrics.filter(({ summed }) => summed);
+    const rows = [await this.ask(levels, range, plan, LEVELS), await this.ask(amounts, range, plan, AMOUNTS)];
+    return byId(rows.flat(), range.fromMs);
+  }
+
+  private async ask(
+    metrics: readonly HistoryMetric[],
+    range: HistoryRange,
+    plan: Plan,
+    merge: Merge,
+  ): Promise<PointRow[]> {
+    if (metrics.length === 0) return [];
+    const sql = statementOf(
+      plan,
+      merge,
+      metrics.some(({ business }) => business),
+    );
+    const values = parametersOf(metrics, range, plan);
+    const buckets = ((range.toMs - range.fromMs) / plan.unitMs) * metrics.length;
+    if (buckets <= UNWATCHED_BUCKETS) return this.database.query<PointRow>(sql, values, { readOnly: true });
+    return this.askWatched(sql, values);
+  }
+
+  /** A wide question is ended by the server when it takes too long, instead of holding a connection. */
+  private async askWatched(sql: string, values: readonly unknown[]): Promise<PointRow[]> {
     try {
       return await this.database.transaction(async (tx) => {
         await tx.execute(`SET LOCAL statement_timeout = ${STATEMENT_TIMEOUT_MS}`);
-        const due = plan.tier === 'raw' ? { minutes: [], hours: [] } : await dueBuckets(tx, range);
-        const rows = await tx.query<PointRow>(statementOf(plan, series), parametersOf(series, range, plan, due));
-        return byId(rows, range.fromMs);
+        return tx.query<PointRow>(sql, values);
       });
     } catch (error) {
       if (sqlState(error) === QUERY_CANCELED) throw new RangeTooWideError();
@@ -94,80 +119,70 @@ export class HistoryStore {
   }
 }
 
-async function dueBuckets(tx: Queryable, { fromMs, toMs }: HistoryRange): Promise<Due> {
-  const rows = await tx.query<{ kind: string; bucket: Date; instance: string }>(
-    `SELECT kind, bucket, instance FROM vigia.metric_rollup_queue
-     WHERE kind IN ('minute', 'hour', 'business') AND bucket >= $1 AND bucket < $2`,
-    [new Date(floorTo(fromMs, HOUR_MS)), new Date(toMs)],
-  );
-  const due = rows.map(({ kind, bucket, instance }) => ({ kind, bucketMs: bucket.getTime(), instance }));
-  const minutes = due.filter(({ kind }) => kind === 'minute');
-  // The hour of a minute that is due is not right either, though nobody has asked for it yet.
-  const hours = [...due.filter(({ kind }) => kind !== 'minute'), ...minutes.map(hourOf)];
-  return { minutes, hours: [...new Map(hours.map((hour) => [`${hour.bucketMs} ${hour.instance}`, hour])).values()] };
-}
+// Parameters: $1 names, $2 from, $3 to, $4 instance or null.
 
-function hourOf({ bucketMs, instance }: DueBucket): DueBucket {
-  return { bucketMs: floorTo(bucketMs, HOUR_MS), instance };
-}
+const MINE = (table: string) => `($4::text IS NULL OR ${table}.instance = $4 OR ${table}.instance = '')`;
 
-// Parameters: $1 ids, $2 whether summed, $3 from, $4 to, $5 instance or null,
-// $6 and $7 minutes that are due, $8 and $9 hours that are due (bucket and instance each).
-
-const MINE = (table: string) => `($5::text IS NULL OR ${table}.instance = $5 OR ${table}.instance = '')`;
-
-/** Ticks, gathered per instance into buckets of the unit. */
-const fromTicks = (unit: string) => `
-  SELECT series.id, date_bin(${unit}, tick.at, 'epoch') AS bucket, tick.instance, ${OF_READINGS}
-  FROM vigia.system_metrics AS tick CROSS JOIN series
-  WHERE tick.at >= $3 AND tick.at < $4 AND ${MINE('tick')} AND tick.readings[series.id] IS NOT NULL
-  GROUP BY 1, 2, 3`;
+const HOUR = `interval '1 hour'`;
+const MINUTE = `interval '1 minute'`;
 
 const OF_READINGS = `
   min(tick.readings[series.id])::float8 AS lo, avg(tick.readings[series.id]) AS mean,
   max(tick.readings[series.id])::float8 AS hi, count(*)::float8 AS n`;
 
+const OF_ROLLED = `
+  rolled.mins[series.id]::float8 AS lo, rolled.avgs[series.id]::float8 AS mean,
+  rolled.maxs[series.id]::float8 AS hi, rolled.counts[series.id]::float8 AS n`;
+
+const OF_SAMPLES =
+  'min(sample.value) AS lo, avg(sample.value) AS mean, max(sample.value) AS hi, count(*)::float8 AS n';
+
+/** Ticks, gathered per instance into buckets of the unit. */
+const fromTicks = (unit: string) => `
+  SELECT series.id, date_bin(${unit}, tick.at, 'epoch') AS bucket, tick.instance, ${OF_READINGS}
+  FROM vigia.system_metrics AS tick CROSS JOIN series
+  WHERE tick.at >= $2 AND tick.at < $3 AND ${MINE('tick')} AND tick.readings[series.id] IS NOT NULL
+  GROUP BY 1, 2, 3`;
+
 const rolled = (table: string, due: string) => `
-  SELECT series.id, rolled.bucket, rolled.instance, rolled.mins[series.id]::float8 AS lo, rolled.avgs[series.id]::float8 AS mean,
-         rolled.maxs[series.id]::float8 AS hi, rolled.counts[series.id]::float8 AS n
+  SELECT series.id, rolled.bucket, rolled.instance, ${OF_ROLLED}
   FROM vigia.${table} AS rolled CROSS JOIN series
-  WHERE rolled.bucket >= $3 AND rolled.bucket < $4 AND ${MINE('rolled')} AND rolled.counts[series.id] > 0
+  WHERE rolled.bucket >= $2 AND rolled.bucket < $3 AND ${MINE('rolled')} AND rolled.counts[series.id] > 0
     AND NOT EXISTS (SELECT 1 FROM ${due} AS due WHERE due.bucket = rolled.bucket AND due.instance = rolled.instance)`;
+
+/** OFFSET 0 makes the planner look each due bucket up, however many it believes there are. */
+const EACH = (table: string, column: string, length: string) => `
+  CROSS JOIN LATERAL (
+    SELECT * FROM vigia.${table} AS own
+    WHERE own.instance = due.instance AND own.${column} >= due.bucket AND own.${column} < due.bucket + ${length} OFFSET 0)`;
 
 /** The ticks of minutes that are due, as buckets of the unit. */
 const fromDueMinutes = (unit: string) => `
   SELECT series.id, date_bin(${unit}, tick.at, 'epoch') AS bucket, tick.instance, ${OF_READINGS}
-  FROM due_minutes AS due
-  JOIN vigia.system_metrics AS tick ON tick.instance = due.instance
-   AND tick.at >= due.bucket AND tick.at < due.bucket + interval '1 minute'
-  CROSS JOIN series
-  WHERE due.bucket >= $3 AND due.bucket < $4 AND ${MINE('tick')} AND tick.readings[series.id] IS NOT NULL
+  FROM due_minutes AS due ${EACH('system_metrics', 'at', MINUTE)} AS tick CROSS JOIN series
+  WHERE ${MINE('tick')} AND tick.readings[series.id] IS NOT NULL
   GROUP BY 1, 2, 3`;
 
 /** The minutes of hours that are due, but for those that are due themselves. */
 const FROM_DUE_HOURS = `
-  SELECT series.id, due.bucket, due.instance, rolled.mins[series.id]::float8, rolled.avgs[series.id]::float8,
-         rolled.maxs[series.id]::float8, rolled.counts[series.id]::float8
-  FROM due_hours AS due
-  JOIN vigia.metric_minutes AS rolled ON rolled.instance = due.instance
-   AND rolled.bucket >= due.bucket AND rolled.bucket < due.bucket + interval '1 hour'
-  CROSS JOIN series
+  SELECT series.id, due.bucket, due.instance, ${OF_ROLLED}
+  FROM due_hours AS due ${EACH('metric_minutes', 'bucket', HOUR)} AS rolled CROSS JOIN series
   WHERE ${MINE('rolled')} AND rolled.counts[series.id] > 0
     AND NOT EXISTS (SELECT 1 FROM due_minutes AS minute WHERE minute.bucket = rolled.bucket AND minute.instance = rolled.instance)`;
 
 /** Business samples belong to no instance. */
 const fromSamples = (unit: string) => `
-  SELECT series.id, date_bin(${unit}, sample.at, 'epoch') AS bucket, '' AS instance,
-         min(value) AS lo, avg(value) AS mean, max(value) AS hi, count(*)::float8 AS n
+  SELECT series.id, date_bin(${unit}, sample.at, 'epoch') AS bucket, '' AS instance, ${OF_SAMPLES}
   FROM series JOIN vigia.business_samples AS sample ON sample.series_id = series.id
-  WHERE sample.at >= $3 AND sample.at < $4
+  WHERE sample.at >= $2 AND sample.at < $3
   GROUP BY 1, 2`;
 
 const FROM_DUE_SAMPLES = `
-  SELECT series.id, due.bucket, '', min(value), avg(value), max(value), count(*)::float8
+  SELECT series.id, due.bucket, '' AS instance, ${OF_SAMPLES}
   FROM due_hours AS due CROSS JOIN series
-  JOIN vigia.business_samples AS sample ON sample.series_id = series.id
-   AND sample.at >= due.bucket AND sample.at < due.bucket + interval '1 hour'
+  CROSS JOIN LATERAL (
+    SELECT value FROM vigia.business_samples AS own
+    WHERE own.series_id = series.id AND own.at >= due.bucket AND own.at < due.bucket + ${HOUR} OFFSET 0) AS sample
   WHERE due.instance = ''
   GROUP BY 1, 2`;
 
@@ -175,7 +190,7 @@ const PARTS: Readonly<Record<Tier, (unit: string, business: boolean) => string[]
   raw: (unit, business) => [fromTicks(unit), ...(business ? [fromSamples(unit)] : [])],
   minute: (unit, business) => [
     rolled('metric_minutes', 'due_minutes'),
-    fromDueMinutes(`interval '1 minute'`),
+    fromDueMinutes(MINUTE),
     ...(business ? [fromSamples(unit)] : []),
   ],
   hour: (unit, business) => [
@@ -186,50 +201,52 @@ const PARTS: Readonly<Record<Tier, (unit: string, business: boolean) => string[]
   ],
 };
 
+/** Makes steps from parts, and merges instances by the way. */
+type Merge = (step: string) => string;
+
+/** Least, mean weighted by count, greatest: over time and instances alike, so one pass does. */
+const LEVELS: Merge = (step) => `
+  SELECT id, ${step} AS at, min(lo) AS lo, sum(mean * n) / sum(n) AS mean, max(hi) AS hi, sum(n) AS n
+  FROM parts GROUP BY 1, 2 ORDER BY 1, 2`;
+
 /**
- * First an instance's parts of one bucket become one, then the instances are merged bucket by bucket,
- * then buckets become steps. Levels: least, mean by count, greatest. Amounts: the instances' means add
- * up exactly; the sums of their least and greatest enclose those of the sum, and equal them where one
- * instance is, or where buckets are single ticks. An instance that was there for half a bucket does
- * not weigh half: buckets weigh by their longest presence.
+ * The parts of one instance and bucket become one, the instances of a bucket are added, then buckets
+ * become steps. The means add up exactly; the sums of the instances' least and greatest enclose those
+ * of the sum, and equal them where there is one instance or a bucket is a single tick. Buckets weigh
+ * by their longest presence, so that an instance which began in mid-bucket does not count half.
  */
-function statementOf({ tier, unitMs, stepMs }: Plan, series: readonly HistorySeries[]): string {
-  const unit = `interval '${unitMs} milliseconds'`;
-  const parts = PARTS[tier](unit, series.some(({ business }) => business));
+const AMOUNTS: Merge = (step) => `,
+  whole AS (
+    SELECT id, bucket, min(lo) AS lo, sum(mean * n) / sum(n) AS mean, max(hi) AS hi, sum(n) AS n
+    FROM parts GROUP BY id, bucket, instance),
+  added AS (
+    SELECT id, bucket, sum(lo) AS lo, sum(mean) AS mean, sum(hi) AS hi, sum(n) AS n, max(n) AS weight
+    FROM whole GROUP BY id, bucket)
+  SELECT id, ${step} AS at, min(lo) AS lo, sum(mean * weight) / sum(weight) AS mean, max(hi) AS hi, sum(n) AS n
+  FROM added GROUP BY 1, 2 ORDER BY 1, 2`;
+
+/** The hour of a minute that is due is not right either, though nobody has asked for it yet. */
+function statementOf({ tier, unitMs, stepMs }: Plan, merge: Merge, business: boolean): string {
+  const parts = PARTS[tier](`interval '${unitMs} milliseconds'`, business);
   return `
-    WITH series AS MATERIALIZED (SELECT * FROM unnest($1::int[], $2::boolean[]) AS series(id, summed)),
-    due_minutes AS MATERIALIZED (SELECT * FROM unnest($6::timestamptz[], $7::text[]) AS due(bucket, instance)),
-    due_hours AS MATERIALIZED (SELECT * FROM unnest($8::timestamptz[], $9::text[]) AS due(bucket, instance)),
-    parts AS (${parts.join(' UNION ALL ')}),
-    whole AS (
-      SELECT id, bucket, min(lo) AS lo, sum(mean * n) / sum(n) AS mean, max(hi) AS hi, sum(n) AS n
-      FROM parts GROUP BY id, bucket, instance),
-    merged AS (
-      SELECT id, bucket, sum(n) AS n,
-             CASE WHEN summed THEN sum(lo) ELSE min(lo) END AS lo,
-             CASE WHEN summed THEN sum(mean) ELSE sum(mean * n) / sum(n) END AS mean,
-             CASE WHEN summed THEN sum(hi) ELSE max(hi) END AS hi,
-             CASE WHEN summed THEN max(n) ELSE sum(n) END AS weight
-      FROM whole JOIN series USING (id) GROUP BY id, summed, bucket)
-    SELECT id, date_bin(interval '${stepMs} milliseconds', bucket, 'epoch') AS at,
-           min(lo) AS lo, sum(mean * weight) / sum(weight) AS mean, max(hi) AS hi, sum(n) AS n
-    FROM merged GROUP BY 1, 2 ORDER BY 1, 2`;
+    WITH series AS MATERIALIZED (
+      SELECT id FROM vigia.metric_series WHERE name = ANY($1) ORDER BY name, labels LIMIT ${MAX_SERIES}),
+    due_minutes AS MATERIALIZED (
+      SELECT bucket, instance FROM vigia.metric_rollup_queue
+      WHERE kind = 'minute' AND bucket >= $2::timestamptz AND bucket < $3::timestamptz),
+    due_hours AS MATERIALIZED (
+      SELECT bucket, instance FROM vigia.metric_rollup_queue
+      WHERE kind IN ('hour', 'business') AND bucket >= $2 AND bucket < $3
+      UNION SELECT date_bin(${HOUR}, bucket, 'epoch'), instance FROM due_minutes),
+    parts AS (${parts.join(' UNION ALL ')})
+    ${merge(`date_bin(interval '${stepMs} milliseconds', bucket, 'epoch')`)}`;
 }
 
-function parametersOf(series: readonly HistorySeries[], range: HistoryRange, plan: Plan, due: Due): unknown[] {
+function parametersOf(metrics: readonly HistoryMetric[], range: HistoryRange, plan: Plan): unknown[] {
   // A bucket that the range begins in belongs to it; single samples are cut exactly.
-  const fromMs = plan.tier === 'raw' ? range.fromMs : floorTo(range.fromMs, plan.tier === 'minute' ? 60_000 : HOUR_MS);
-  return [
-    series.map(({ id }) => id),
-    series.map(({ summed }) => summed),
-    new Date(fromMs),
-    new Date(range.toMs),
-    range.instance,
-    ...[due.minutes, due.hours].flatMap((buckets) => [
-      buckets.map(({ bucketMs }) => new Date(bucketMs)),
-      buckets.map(({ instance }) => instance),
-    ]),
-  ];
+  const fromMs =
+    plan.tier === 'raw' ? range.fromMs : floorTo(range.fromMs, plan.tier === 'minute' ? MINUTE_MS : HOUR_MS);
+  return [metrics.map(({ name }) => name), new Date(fromMs), new Date(range.toMs), range.instance];
 }
 
 function byId(rows: readonly PointRow[], fromMs: number): Map<number, HistoryPoint[]> {

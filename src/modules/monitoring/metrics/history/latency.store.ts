@@ -52,7 +52,9 @@ export class LatencyStore {
   }
 
   private async read(sql: string, values: readonly unknown[]): Promise<RouteBucket[]> {
-    const rows = await this.database.query<BucketRow>(`${sql} LIMIT ${MAX_SKETCHES + 1}`, values, { readOnly: true });
+    const rows = await this.database.query<BucketRow>(`${sql} LIMIT ${MAX_SKETCHES + 1}`, values, {
+      readOnly: true,
+    });
     if (rows.length > MAX_SKETCHES) throw new RangeTooWideError();
     return rows.map((row) => ({ ...toRouteMinute(row), bucketMs: row.bucket.getTime() }));
   }

@@ -1,6 +1,11 @@
 import { Get, Query } from '@nestjs/common';
 import { Answers, RestController, Roles } from '../../../../core/index.js';
-import { performanceAnswer, performanceQuery, type PerformanceAnswer, type PerformanceQuery } from './performance.dto.js';
+import {
+  performanceAnswer,
+  performanceQuery,
+  type PerformanceAnswer,
+  type PerformanceQuery,
+} from './performance.dto.js';
 import { PerformanceService } from './performance.service.js';
 
 /** How fast the routes of this service answer. */
@@ -10,8 +15,14 @@ export class PerformanceController {
 
   @Get('performance')
   @Roles('viewer')
-  @Answers(200, 'Requests, errors and latencies per route over all instances, highest p95 first', performanceAnswer)
-  read(@Query({ schema: performanceQuery }) { window, instance }: PerformanceQuery): Promise<PerformanceAnswer> {
+  @Answers(
+    200,
+    'Requests, errors and latencies per route over all instances, highest p95 first',
+    performanceAnswer,
+  )
+  read(
+    @Query({ schema: performanceQuery }) { window, instance }: PerformanceQuery,
+  ): Promise<PerformanceAnswer> {
     return this.performance.read(window, instance ?? null);
   }
 }

@@ -5,7 +5,12 @@ import type { RouteMinute } from '../metrics.types.js';
 import { LatencySketch } from '../rollup/latency-sketch.js';
 import { byRoute, mergeRoutes, OVERFLOW } from '../rollup/routes.js';
 import { LatencyStore } from './latency.store.js';
-import { PERFORMANCE_WINDOWS_MS, type PerformanceAnswer, type PerformanceWindow, type RoutePerformance } from './performance.dto.js';
+import {
+  PERFORMANCE_WINDOWS_MS,
+  type PerformanceAnswer,
+  type PerformanceWindow,
+  type RoutePerformance,
+} from './performance.dto.js';
 
 const MINUTE_MS = 60_000;
 /** Minutes are stored once a minute, so an answer is as good as new for this long, and fifty at once cost one. */

@@ -40,7 +40,9 @@ describe(planOf.name, () => {
           const toMs = NOW - agoMs;
           const { stepMs, unitMs } = planOf(OFFERS, fromMs, toMs, points, NOW);
           expect(stepMs % unitMs).toBe(0);
-          expect(Math.floor((toMs - 1) / stepMs) - Math.floor(fromMs / stepMs) + 1).toBeLessThanOrEqual(points);
+          expect(Math.floor((toMs - 1) / stepMs) - Math.floor(fromMs / stepMs) + 1).toBeLessThanOrEqual(
+            points,
+          );
         },
       ),
     );

@@ -22,7 +22,13 @@ export interface Plan {
  * than asked for.
  * @param offers from fine to coarse, at least one
  */
-export function planOf(offers: readonly TierOffer[], fromMs: number, toMs: number, points: number, nowMs: number): Plan {
+export function planOf(
+  offers: readonly TierOffer[],
+  fromMs: number,
+  toMs: number,
+  points: number,
+  nowMs: number,
+): Plan {
   const idealMs = (toMs - fromMs) / points;
   const reaching = offers.filter(({ keptMs }) => fromMs >= nowMs - keptMs);
   const candidates = reaching.length > 0 ? reaching : offers.slice(-1);

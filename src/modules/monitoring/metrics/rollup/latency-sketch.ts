@@ -1,4 +1,5 @@
-import { build, encodeIntoCompressedBase64, Float64Histogram, type Histogram } from 'hdr-histogram-js';
+import { build, encodeIntoCompressedBase64 } from 'hdr-histogram-js';
+import type { Float64Histogram, Histogram } from 'hdr-histogram-js';
 import { inflateSync } from 'node:zlib';
 
 /** Bytes before the counts of an uncompressed V2 histogram: cookie, length, offset, digits, two bounds, ratio. */
@@ -10,7 +11,11 @@ const PLAIN_COOKIE = 0x1c849313;
 /** More slots than any histogram of ours has (two digits up to 30 minutes: 3,072): a damaged one is refused. */
 const MAX_SLOTS = 65_536;
 
-const SHAPE = { lowestDiscernibleValue: 1, highestTrackableValue: 1_800_000_000, numberOfSignificantValueDigits: 2 } as const;
+const SHAPE = {
+  lowestDiscernibleValue: 1,
+  highestTrackableValue: 1_800_000_000,
+  numberOfSignificantValueDigits: 2,
+} as const;
 
 export class SketchDamagedError extends Error {
   constructor(why: string) {
@@ -67,7 +72,7 @@ export class LatencySketch {
 
   private addCounts(bytes: Buffer, end: number): void {
     let slot = 0;
-    for (let at = HEADER_BYTES; at < end; ) {
+    for (let at = HEADER_BYTES; at < end;) {
       const word = readWord(bytes, at);
       at = word.next;
       // A negative word says how many slots in a row are empty.
@@ -107,10 +112,15 @@ export class LatencySketch {
 
 function unwrap(encoded: Uint8Array): Buffer {
   const envelope = Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength);
-  if (envelope.length < ENVELOPE_BYTES || envelope.readInt32BE(0) !== COMPRESSED_COOKIE) throw new SketchDamagedError('unknown encoding');
-  const bytes = inflateSync(envelope.subarray(ENVELOPE_BYTES), { maxOutputLength: HEADER_BYTES + 9 * MAX_SLOTS });
-  if (bytes.length < HEADER_BYTES || bytes.readInt32BE(0) !== PLAIN_COOKIE) throw new SketchDamagedError('unknown histogram');
-  if (bytes.readInt32BE(12) !== SHAPE.numberOfSignificantValueDigits) throw new SketchDamagedError('another precision');
+  if (envelope.length < ENVELOPE_BYTES || envelope.readInt32BE(0) !== COMPRESSED_COOKIE)
+    throw new SketchDamagedError('unknown encoding');
+  const bytes = inflateSync(envelope.subarray(ENVELOPE_BYTES), {
+    maxOutputLength: HEADER_BYTES + 9 * MAX_SLOTS,
+  });
+  if (bytes.length < HEADER_BYTES || bytes.readInt32BE(0) !== PLAIN_COOKIE)
+    throw new SketchDamagedError('unknown histogram');
+  if (bytes.readInt32BE(12) !== SHAPE.numberOfSignificantValueDigits)
+    throw new SketchDamagedError('another precision');
   return bytes;
 }
 

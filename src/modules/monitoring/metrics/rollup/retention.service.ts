@@ -65,6 +65,10 @@ function tablesOf({ retention }: MonitoringSettings): (AgedTable & { keptMs: num
     { table: 'request_hours', column: 'bucket', keptMs: retention.latencyHourMs },
     { table: 'business_samples', column: 'at', feeds: 'business', keptMs: BUSINESS_SAMPLES_MS },
     // A series outlives the last row that mentions it, for a number is never given twice.
-    { table: 'metric_series', column: 'last_seen_at', keptMs: Math.max(retention.hourMs, BUSINESS_SAMPLES_MS) + 2 * DAY_MS },
+    {
+      table: 'metric_series',
+      column: 'last_seen_at',
+      keptMs: Math.max(retention.hourMs, BUSINESS_SAMPLES_MS) + 2 * DAY_MS,
+    },
   ];
 }

@@ -24,7 +24,12 @@ export class RetentionStore {
    * @returns how many were removed
    * @throws LeaseLostError when another instance has taken over
    */
-  async removeOld({ table, column, feeds }: AgedTable, cutoffMs: number, limit: number, lease: Lease): Promise<number> {
+  async removeOld(
+    { table, column, feeds }: AgedTable,
+    cutoffMs: number,
+    limit: number,
+    lease: Lease,
+  ): Promise<number> {
     return this.database.transaction(async (tx) => {
       await this.leases.assertHeld(tx, lease);
       return tx.execute(

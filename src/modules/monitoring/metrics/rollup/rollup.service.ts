@@ -8,13 +8,14 @@ const INTERVAL_MS = 5_000;
 const RUN_BUDGET_MS = 8_000;
 
 /** When a bucket is ripe after its begin, and how many go into one transaction of well below a second. */
-const KINDS: readonly { readonly kind: RollupKind; readonly ripeAfterMs: number; readonly batch: number }[] = [
-  // A bucket waits a moment for its last samples, so that it is seldom computed twice.
-  { kind: 'minute', ripeAfterMs: 65_000, batch: 120 },
-  { kind: 'hour', ripeAfterMs: 3_600_000 + 90_000, batch: 12 },
-  { kind: 'business', ripeAfterMs: 3_600_000 + 30_000, batch: 12 },
-  { kind: 'routes', ripeAfterMs: 3_600_000 + 150_000, batch: 1 },
-];
+const KINDS: readonly { readonly kind: RollupKind; readonly ripeAfterMs: number; readonly batch: number }[] =
+  [
+    // A bucket waits a moment for its last samples, so that it is seldom computed twice.
+    { kind: 'minute', ripeAfterMs: 65_000, batch: 120 },
+    { kind: 'hour', ripeAfterMs: 3_600_000 + 90_000, batch: 12 },
+    { kind: 'business', ripeAfterMs: 3_600_000 + 30_000, batch: 12 },
+    { kind: 'routes', ripeAfterMs: 3_600_000 + 150_000, batch: 1 },
+  ];
 
 /** Makes roll-ups on whichever instance holds the lease, and catches up after an outage in bounded batches. */
 @Injectable()

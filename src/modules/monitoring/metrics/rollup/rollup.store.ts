@@ -163,7 +163,12 @@ async function rollRouteHours(tx: Queryable, due: readonly Bucket[]): Promise<vo
   }
 }
 
-async function replaceRouteHour(tx: Queryable, bucket: Date, instance: string, rows: readonly RouteMinute[]): Promise<void> {
+async function replaceRouteHour(
+  tx: Queryable,
+  bucket: Date,
+  instance: string,
+  rows: readonly RouteMinute[],
+): Promise<void> {
   const all = rows.find(({ route }) => route === ALL_ROUTES.route);
   // As for ticks: an hour is not replaced by one that has lost minutes to age.
   const fuller = await tx.query(

@@ -49,11 +49,21 @@ export function byRoute(rows: readonly RouteMinute[]): RouteMinute[][] {
  * The hour of one instance from its minutes: the busiest routes by name, the others as `__overflow__`.
  * 60 sketches of one route take about 0.7 ms, so the event loop gets its turn after each route.
  */
-export async function hourOfRoutes(minutes: readonly RouteMinute[], mostRoutes = MAX_ROUTES): Promise<RouteMinute[]> {
-  const named = byRoute(minutes.filter((row) => !isSpecial(row))).sort((a, b) => requestsOf(b) - requestsOf(a));
-  const folded = [...named.slice(mostRoutes).flat(), ...minutes.filter(({ route }) => route === OVERFLOW.route)];
+export async function hourOfRoutes(
+  minutes: readonly RouteMinute[],
+  mostRoutes = MAX_ROUTES,
+): Promise<RouteMinute[]> {
+  const named = byRoute(minutes.filter((row) => !isSpecial(row))).sort(
+    (a, b) => requestsOf(b) - requestsOf(a),
+  );
+  const folded = [
+    ...named.slice(mostRoutes).flat(),
+    ...minutes.filter(({ route }) => route === OVERFLOW.route),
+  ];
   const all = minutes.filter(({ route }) => route === ALL_ROUTES.route);
-  const groups: [RouteName, readonly RouteMinute[]][] = named.slice(0, mostRoutes).map((rows) => [rows[0] ?? OVERFLOW, rows]);
+  const groups: [RouteName, readonly RouteMinute[]][] = named
+    .slice(0, mostRoutes)
+    .map((rows) => [rows[0] ?? OVERFLOW, rows]);
   const hour: RouteMinute[] = [];
   for (const [name, rows] of [...groups, [OVERFLOW, folded] as const, [ALL_ROUTES, all] as const]) {
     if (rows.length > 0) hour.push(mergeRoutes(rows, name));

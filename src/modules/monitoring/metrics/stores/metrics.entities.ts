@@ -5,7 +5,10 @@ import { Check, Column, Entity, Index, PrimaryColumn, PrimaryGeneratedColumn, Un
 @Entity({ schema: 'vigia', name: 'metric_series' })
 @Unique('uq_metric_series_name_labels', ['name', 'labelsKey'])
 class MetricSeriesEntity {
-  @PrimaryGeneratedColumn('identity', { generatedIdentity: 'ALWAYS', primaryKeyConstraintName: 'pk_metric_series' })
+  @PrimaryGeneratedColumn('identity', {
+    generatedIdentity: 'ALWAYS',
+    primaryKeyConstraintName: 'pk_metric_series',
+  })
   id: number;
 
   @Column({ type: 'varchar', length: 128 })
@@ -144,7 +147,12 @@ class RequestMinutesEntity extends RouteColumns {
   @PrimaryColumn({ type: 'varchar', length: 256, primaryKeyConstraintName: 'pk_request_minutes' })
   instance: string;
 
-  @PrimaryColumn({ type: 'varchar', length: 64, name: 'boot_id', primaryKeyConstraintName: 'pk_request_minutes' })
+  @PrimaryColumn({
+    type: 'varchar',
+    length: 64,
+    name: 'boot_id',
+    primaryKeyConstraintName: 'pk_request_minutes',
+  })
   bootId: string;
 
   @PrimaryColumn({ type: 'varchar', length: 16, primaryKeyConstraintName: 'pk_request_minutes' })

@@ -53,7 +53,11 @@ export class PostgresMetricsSink extends MetricsSink {
     bootId: string,
   ): Promise<void> {
     if (rows.length === 0) return;
-    const named = rows.map((row) => ({ ...row, method: row.method.slice(0, MAX_METHOD), route: row.route.slice(0, MAX_ROUTE) }));
+    const named = rows.map((row) => ({
+      ...row,
+      method: row.method.slice(0, MAX_METHOD),
+      route: row.route.slice(0, MAX_ROUTE),
+    }));
     // The sum of all routes is stored besides: a curve of p95 over a day then reads 1,440 sketches, not 20 times that.
     const all = mergeRoutes(named, ALL_ROUTES);
     await this.database.execute(STORE_ROUTES, [
@@ -73,7 +77,10 @@ export class PostgresMetricsSink extends MetricsSink {
 
   /** The samples by the number of their series, and how many found no number. */
   private async readingsOf(samples: readonly MetricSample[]): Promise<(number | null)[]> {
-    const named = [{ name: SERIES_OVERFLOW.name, labels: {}, value: 0 }, ...samples.filter(({ value }) => Number.isFinite(value))];
+    const named = [
+      { name: SERIES_OVERFLOW.name, labels: {}, value: 0 },
+      ...samples.filter(({ value }) => Number.isFinite(value)),
+    ];
     const ids = await this.series.idsOf(named);
     const readings = new Array<number | null>(Math.max(0, ...ids.map((id) => id ?? 0))).fill(null);
     ids.forEach((id, i) => {

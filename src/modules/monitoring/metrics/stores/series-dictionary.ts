@@ -94,14 +94,20 @@ export class SeriesDictionary {
   private noteFull(name: string): void {
     if (this.isFull(name)) return;
     this.fullUntilMs[quotaOf(name)] = this.clock.monotonicMs() + FULL_PAUSE_MS;
-    this.logger.warn(`no room for further ${quotaOf(name)} series such as ${name}: their samples are dropped`);
+    this.logger.warn(
+      `no room for further ${quotaOf(name)} series such as ${name}: their samples are dropped`,
+    );
   }
 }
 
 /** The lock makes the quota exact and keeps numbers dense; a new series is a rare event. */
 async function register(tx: Queryable, series: readonly SeriesName[], now: Date): Promise<Series[]> {
   await tx.execute('LOCK TABLE vigia.metric_series IN SHARE ROW EXCLUSIVE MODE');
-  const columns = [series.map(({ name }) => name), series.map(({ labels }) => canonical(labels)), series.map(hashOf)];
+  const columns = [
+    series.map(({ name }) => name),
+    series.map(({ labels }) => canonical(labels)),
+    series.map(hashOf),
+  ];
   for (const [business, most] of [
     [false, MAX_SYSTEM_SERIES],
     [true, MAX_BUSINESS_SERIES],
