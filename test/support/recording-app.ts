@@ -9,7 +9,6 @@ import {
   Res,
   Sse,
   type DynamicModule,
-  type NestModule,
 } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -41,7 +40,6 @@ import type {
   Snapshot,
   TickRecord,
 } from '../../src/modules/monitoring/metrics/metrics.types.js';
-import { MetricsRecording } from '../../src/modules/monitoring/metrics/recording.js';
 import { MonitoringOptions } from '../../src/modules/monitoring/monitoring.options.js';
 
 /** Keeps what it is given; can be cut off. */
@@ -115,9 +113,7 @@ class DemoController {
 }
 
 @Module({})
-class RecordingModule implements NestModule {
-  constructor(private readonly recording: MetricsRecording) {}
-
+class RecordingModule {
   static with(options: MonitoringOptions, sink: MetricsSink): DynamicModule {
     const config = { current: () => ({ collectIntervalMs: 1_000 }), onChange: () => () => undefined };
     return {
@@ -131,10 +127,6 @@ class RecordingModule implements NestModule {
         { provide: Authenticator, useClass: RoleNameAuthenticator },
       ],
     };
-  }
-
-  configure(): void {
-    this.recording.installHooks();
   }
 }
 

@@ -22,8 +22,7 @@ async function hostProbe(): Promise<HostProbe> {
 }
 
 /**
- * What records metrics. Needs `MonitoringOptions`, `MonitoringConfig` and `MetricsSink` beside it, and
- * the module's `configure()` to call `MetricsRecording.installHooks()`.
+ * What records metrics. Needs `MonitoringOptions`, `MonitoringConfig` and `MetricsSink` beside it.
  */
 export const METRICS_RECORDING_PROVIDERS: readonly Provider[] = [
   { provide: HostProbe, useFactory: hostProbe },

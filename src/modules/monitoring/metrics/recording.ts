@@ -22,14 +22,10 @@ export class MetricsRecording implements OnModuleInit, OnApplicationBootstrap {
     private readonly sources: SnapshotSources,
     private readonly jobs: Jobs,
     private readonly shutdown: Shutdown,
-  ) {}
-
-  /** Call from the module's `configure()`, which Nest runs before it registers routes. Once. */
-  installHooks(): void {
-    const fastify = this.adapter.httpAdapter?.getInstance<Partial<FastifyInstance>>();
-    if (this.installed || !fastify?.addHook) return;
-    this.installed = true;
-    this.hooks.install(fastify as FastifyInstance);
+  ) {
+    // Here and not in `configure()`: core's boundary answers refused requests from a hook that it
+    // installs there, and only what comes before it can see them.
+    this.installHooks();
   }
 
   onModuleInit(): void {
@@ -44,5 +40,13 @@ export class MetricsRecording implements OnModuleInit, OnApplicationBootstrap {
     this.config.onChange(({ collectIntervalMs }) => this.collector.setInterval(collectIntervalMs));
     await this.collector.prime();
     this.collector.start();
+  }
+
+  /** Done by the constructor; a second call changes nothing. */
+  installHooks(): void {
+    const fastify = this.adapter.httpAdapter?.getInstance<Partial<FastifyInstance>>();
+    if (this.installed || !fastify?.addHook) return;
+    this.installed = true;
+    this.hooks.install(fastify as FastifyInstance);
   }
 }
