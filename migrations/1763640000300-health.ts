@@ -17,8 +17,12 @@ export class Health1763640000300 implements MigrationInterface {
         grace_ms integer NOT NULL,
         CONSTRAINT pk_component_status PRIMARY KEY (id),
         CONSTRAINT ck_component_status_status CHECK (status IN ('up', 'degraded', 'down')))`);
-    await runner.query('CREATE INDEX ix_component_status_component ON vigia.component_status (component, started_at)');
-    await runner.query('CREATE INDEX ix_component_status_open ON vigia.component_status (instance) WHERE ended_at IS NULL');
+    await runner.query(
+      'CREATE INDEX ix_component_status_component ON vigia.component_status (component, started_at)',
+    );
+    await runner.query(
+      'CREATE INDEX ix_component_status_open ON vigia.component_status (instance) WHERE ended_at IS NULL',
+    );
     await runner.query(`
       CREATE TABLE vigia.outside_checks (
         id uuid NOT NULL,

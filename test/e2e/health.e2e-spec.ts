@@ -8,19 +8,31 @@ describe('health over HTTP', () => {
     test = await buildApp({ HEALTH_INTERVAL_MS: '1000', CHECK_ALLOWED_CIDRS: '' });
   });
   afterAll(() => test.close());
-  const admin = (method: string, path: string, body?: unknown) => test.request(method, path, { as: test.adminToken, ...(body !== undefined && { body }) });
+  const admin = (method: string, path: string, body?: unknown) =>
+    test.request(method, path, { as: test.adminToken, ...(body !== undefined && { body }) });
 
   it('is open and short for everybody', async () => {
     const { status, body, headers } = await test.request('GET', `${base}/health`);
     expect(status).toBe(200);
     expect(headers.get('cache-control')).toBe('no-store');
-    expect(body).toEqual({ status: expect.stringMatching(/^(healthy|warning)$/), score: expect.any(Number), timestamp: expect.stringMatching(/Z$/), uptimeSeconds: expect.any(Number), version: expect.any(String) });
+    expect(body).toEqual({
+      status: expect.stringMatching(/^(healthy|warning)$/),
+      score: expect.any(Number),
+      timestamp: expect.stringMatching(/Z$/),
+      uptimeSeconds: expect.any(Number),
+      version: expect.any(String),
+    });
   });
 
   it.each(['live', 'ready', 'startup'])('answers the %s probe', async (probe) =>
-    expect(await test.request('GET', `${base}/health/${probe}`)).toMatchObject({ status: 200, body: { status: 'up' } }));
+    expect(await test.request('GET', `${base}/health/${probe}`)).toMatchObject({
+      status: 200,
+      body: { status: 'up' },
+    }),
+  );
 
-  it('refuses undeclared query fields on probes', async () => expect((await test.request('GET', `${base}/health?x=1`)).status).toBe(400));
+  it('refuses undeclared query fields on probes', async () =>
+    expect((await test.request('GET', `${base}/health?x=1`)).status).toBe(400));
 
   it('shows every component to viewers, and to nobody else', async () => {
     expect((await test.request('GET', `${base}/health/detailed`)).status).toBe(401);
@@ -30,8 +42,16 @@ describe('health over HTTP', () => {
     const { body } = await test.request('GET', `${base}/health/detailed`, { as: viewer.token });
     const database = body.components.find(({ name }: { name: string }) => name === 'database');
     expect(database).toEqual({
-      name: 'database', status: 'up', critical: true, latencyMs: expect.any(Number), checkedAt: expect.stringMatching(/Z$/), ageMs: expect.any(Number),
-      stale: false, since: expect.stringMatching(/Z$/), consecutiveFailures: 0, uptime24hPercent: null,
+      name: 'database',
+      status: 'up',
+      critical: true,
+      latencyMs: expect.any(Number),
+      checkedAt: expect.stringMatching(/Z$/),
+      ageMs: expect.any(Number),
+      stale: false,
+      since: expect.stringMatching(/Z$/),
+      consecutiveFailures: 0,
+      uptime24hPercent: null,
     });
     expect(body.checks.database.name).toBe('database');
     expect(body.instance).toMatch(/^test-/);
@@ -40,7 +60,7 @@ describe('health over HTTP', () => {
     expect(body).toHaveProperty('deductions');
   });
 
-  it('runs every check at an operator\'s wish, once for all who ask together', async () => {
+  it("runs every check at an operator's wish, once for all who ask together", async () => {
     const operator = await test.signIn('operator');
     const ask = () => test.request('POST', `${base}/health/check`, { as: operator.token });
     const answers = await Promise.all([ask(), ask(), ask()]);
@@ -55,7 +75,18 @@ describe('health over HTTP', () => {
   it('lists its routes with what they are for', async () => {
     const { body } = await admin('GET', base);
     const paths = body.items.map(({ method, path }: { method: string; path: string }) => `${method} ${path}`);
-    for (const path of ['health', 'health/live', 'health/detailed', 'uptime', 'checks', 'dashboard', 'metrics/current', 'config', 'performance']) expect(paths).toContain(`GET ${base}/${path}`);
+    for (const path of [
+      'health',
+      'health/live',
+      'health/detailed',
+      'uptime',
+      'checks',
+      'dashboard',
+      'metrics/current',
+      'config',
+      'performance',
+    ])
+      expect(paths).toContain(`GET ${base}/${path}`);
     expect(paths).toContain(`PUT ${base}/checks/{id}`);
     expect(body.items.filter(({ description }: { description: string }) => !description)).toEqual([]);
   });
@@ -63,17 +94,31 @@ describe('health over HTTP', () => {
   it('shows the overview in one document', async () => {
     const { status, body } = await admin('GET', `${base}/dashboard`);
     expect(status).toBe(200);
-    expect(Object.keys(body).sort()).toEqual(['checks', 'health', 'instances', 'metrics', 'routes', 'uptime']);
+    expect(Object.keys(body).sort()).toEqual([
+      'checks',
+      'health',
+      'instances',
+      'metrics',
+      'routes',
+      'uptime',
+    ]);
   });
 
   it('serves the short addresses by type', async () => {
     expect((await test.request('GET', '/api/health')).body.score).toEqual(expect.any(Number));
     expect((await test.request('GET', '/api/health?type=basic')).status).toBe(200);
-    for (const type of ['detailed', 'metrics', 'alerts', 'cache']) expect((await test.request('GET', `/api/health?type=${type}`)).status).toBe(401);
+    for (const type of ['detailed', 'metrics', 'alerts', 'cache'])
+      expect((await test.request('GET', `/api/health?type=${type}`)).status).toBe(401);
     expect((await admin('GET', '/api/health?type=detailed')).body.components).toEqual(expect.any(Array));
     expect((await admin('GET', '/api/health?type=metrics')).body.cpu).toBeDefined();
-    expect(await admin('GET', '/api/health?type=alerts')).toMatchObject({ status: 404, body: { code: 'NOT_FOUND' } });
-    expect(await admin('GET', '/api/health?type=nonsense')).toMatchObject({ status: 400, body: { code: 'VALIDATION_FAILED' } });
+    expect(await admin('GET', '/api/health?type=alerts')).toMatchObject({
+      status: 404,
+      body: { code: 'NOT_FOUND' },
+    });
+    expect(await admin('GET', '/api/health?type=nonsense')).toMatchObject({
+      status: 400,
+      body: { code: 'VALIDATION_FAILED' },
+    });
     const user = await test.signIn('user');
     expect((await test.request('GET', '/api/health?type=detailed', { as: user.token })).status).toBe(403);
   });
@@ -83,8 +128,21 @@ describe('health over HTTP', () => {
       const { body } = await admin('GET', `${base}/uptime?component=database`);
       return body.items.length > 0 && body.items;
     });
-    expect(items).toEqual([{ component: 'database', upMs: expect.any(Number), degradedMs: 0, downMs: 0, unknownMs: expect.any(Number), upPercent: expect.any(Number), incidents: 0, mttrMs: null }]);
-    expect((await admin('GET', `${base}/uptime?from=2026-02-01T00:00:00Z&to=2026-01-01T00:00:00Z`)).status).toBe(400);
+    expect(items).toEqual([
+      {
+        component: 'database',
+        upMs: expect.any(Number),
+        degradedMs: 0,
+        downMs: 0,
+        unknownMs: expect.any(Number),
+        upPercent: expect.any(Number),
+        incidents: 0,
+        mttrMs: null,
+      },
+    ]);
+    expect(
+      (await admin('GET', `${base}/uptime?from=2026-02-01T00:00:00Z&to=2026-01-01T00:00:00Z`)).status,
+    ).toBe(400);
     expect((await admin('GET', `${base}/uptime?component=nobody`)).body).toEqual({ items: [] });
   });
 
@@ -93,11 +151,23 @@ describe('health over HTTP', () => {
 
     it('are made, listed, replaced and removed', async () => {
       const made = await admin('POST', `${base}/checks`, check);
-      expect(made).toMatchObject({ status: 200, body: { ...check, intervalMs: 60_000, timeoutMs: 5_000, degradedAboveMs: 2_000, critical: false } });
-      expect((await admin('POST', `${base}/checks`, check)).body).toMatchObject({ status: 409, code: 'CONFLICT' });
-      expect((await admin('GET', `${base}/checks?limit=1`)).body).toMatchObject({ items: [{ id: made.body.id }], nextCursor: null });
+      expect(made).toMatchObject({
+        status: 200,
+        body: { ...check, intervalMs: 60_000, timeoutMs: 5_000, degradedAboveMs: 2_000, critical: false },
+      });
+      expect((await admin('POST', `${base}/checks`, check)).body).toMatchObject({
+        status: 409,
+        code: 'CONFLICT',
+      });
+      expect((await admin('GET', `${base}/checks?limit=1`)).body).toMatchObject({
+        items: [{ id: made.body.id }],
+        nextCursor: null,
+      });
       const url = `${base}/checks/${made.body.id}`;
-      expect((await admin('PUT', url, { ...check, intervalMs: 5_000, critical: true })).body).toMatchObject({ intervalMs: 5_000, critical: true });
+      expect((await admin('PUT', url, { ...check, intervalMs: 5_000, critical: true })).body).toMatchObject({
+        intervalMs: 5_000,
+        critical: true,
+      });
       expect((await admin('DELETE', url)).status).toBe(204);
       expect((await admin('DELETE', url)).status).toBe(404);
       expect((await admin('PUT', url, check)).status).toBe(404);
@@ -119,12 +189,21 @@ describe('health over HTTP', () => {
       ['postgres', 'postgres://app:secret@db.example.com/'],
     ])('refuse %s %s', async (kind, target) => {
       const answer = await admin('POST', `${base}/checks`, { name: 'bad', kind, target });
-      expect(answer).toMatchObject({ status: 400, body: { code: 'VALIDATION_FAILED', errors: [{ path: 'target' }] } });
+      expect(answer).toMatchObject({
+        status: 400,
+        body: { code: 'VALIDATION_FAILED', errors: [{ path: 'target' }] },
+      });
       expect(answer.text).not.toContain('secret');
     });
 
     it('refuse unknown fields and impossible numbers', async () => {
-      for (const extra of [{ id: 'x' }, { intervalMs: 10 }, { timeoutMs: 6_000 }, { critical: 'yes' }, { kind: 'udp' }])
+      for (const extra of [
+        { id: 'x' },
+        { intervalMs: 10 },
+        { timeoutMs: 6_000 },
+        { critical: 'yes' },
+        { kind: 'udp' },
+      ])
         expect((await admin('POST', `${base}/checks`, { ...check, ...extra })).status).toBe(400);
     });
   });

@@ -37,9 +37,16 @@ describe('outside checks at work', () => {
     silent = createServer((socket) => socket.on('error', () => undefined));
     for (const server of [web, tcp, silent]) await once(server.listen(0, '127.0.0.1'), 'listening');
     origin = `http://127.0.0.1:${portOf(web)}`;
-    first = await buildApp({ CHECK_ALLOWED_CIDRS: '127.0.0.1/32', HEALTH_INTERVAL_MS: '1000', INSTANCE_ID: 'first' });
+    first = await buildApp({
+      CHECK_ALLOWED_CIDRS: '127.0.0.1/32',
+      HEALTH_INTERVAL_MS: '1000',
+      INSTANCE_ID: 'first',
+    });
     await eventually(() => first.app.get(OutsideWatcher).isLeader);
-    second = await buildApp({ CHECK_ALLOWED_CIDRS: '127.0.0.1/32', HEALTH_INTERVAL_MS: '1000', INSTANCE_ID: 'second' }, { url: first.databaseUrl });
+    second = await buildApp(
+      { CHECK_ALLOWED_CIDRS: '127.0.0.1/32', HEALTH_INTERVAL_MS: '1000', INSTANCE_ID: 'second' },
+      { url: first.databaseUrl },
+    );
   });
   afterAll(async () => {
     await second.close();
@@ -54,7 +61,10 @@ describe('outside checks at work', () => {
     expect(made.status).toBe(200);
     return made.body as { id: string };
   };
-  const seen = async (app: TestApp, name: string) => (await app.request('GET', `${base}/health/detailed`, { as: first.adminToken })).body.checks[`check:${name}`];
+  const seen = async (app: TestApp, name: string) =>
+    (await app.request('GET', `${base}/health/detailed`, { as: first.adminToken })).body.checks[
+      `check:${name}`
+    ];
   const becomes = (app: TestApp, name: string, expected: object, withinMs = 12_000) =>
     eventually(async () => {
       const one = await seen(app, name);
@@ -72,7 +82,8 @@ describe('outside checks at work', () => {
     await make('cache', 'redis', `redis://127.0.0.1:${portOf(tcp)}`);
     await make('db', 'postgres', `postgres://127.0.0.1:${postgres.port}`);
     for (const app of [first, second])
-      for (const name of ['web', 'moved', 'endless', 'bucket', 'port', 'cache', 'db']) await becomes(app, name, { status: 'up', stale: false, critical: false });
+      for (const name of ['web', 'moved', 'endless', 'bucket', 'port', 'cache', 'db'])
+        await becomes(app, name, { status: 'up', stale: false, critical: false });
   });
 
   it('say by a code why one is down, and show nothing of the reply', async () => {
@@ -102,7 +113,17 @@ describe('outside checks at work', () => {
     await once(inner.listen(0, '127.0.0.2'), 'listening');
     // Past the early refusal of POST, as a name that resolves there would be.
     for (const [i, target] of [`http://127.0.0.2:${portOf(inner)}/`, `http://localtest.invalid/`].entries())
-      await first.app.get(OutsideChecksStore).create({ name: `ssrf-${i}`, kind: 'http', target, intervalMs: 1_000, timeoutMs: 500, degradedAboveMs: 500, critical: false });
+      await first.app
+        .get(OutsideChecksStore)
+        .create({
+          name: `ssrf-${i}`,
+          kind: 'http',
+          target,
+          intervalMs: 1_000,
+          timeoutMs: 500,
+          degradedAboveMs: 500,
+          critical: false,
+        });
     await becomes(first, 'ssrf-0', { status: 'down', errorCode: 'ADDRESS_FORBIDDEN' });
     expect(hits - before).toBeLessThan(1_000);
     inner.close();
@@ -111,14 +132,19 @@ describe('outside checks at work', () => {
   it('apply a change on every instance at once', async () => {
     const { id } = await make('changing', 'http', `${origin}/`);
     await becomes(second, 'changing', { status: 'up' });
-    await first.request('PUT', `${base}/checks/${id}`, { as: first.adminToken, body: { name: 'changed', kind: 'tcp', target: '127.0.0.1:1', intervalMs: 1_000, critical: true } });
+    await first.request('PUT', `${base}/checks/${id}`, {
+      as: first.adminToken,
+      body: { name: 'changed', kind: 'tcp', target: '127.0.0.1:1', intervalMs: 1_000, critical: true },
+    });
     await becomes(second, 'changed', { status: 'down', critical: true });
     expect(await seen(second, 'changing')).toBeUndefined();
     expect((await second.request('GET', `${base}/health`)).status).toBe(503);
     expect((await first.request('GET', `${base}/health`)).body).toMatchObject({ status: 'critical' });
     await first.request('DELETE', `${base}/checks/${id}`, { as: first.adminToken });
     await eventually(async () => (await second.request('GET', `${base}/health`)).status === 200);
-    const { body } = await first.request('GET', `${base}/uptime?component=check:changed`, { as: first.adminToken });
+    const { body } = await first.request('GET', `${base}/uptime?component=check:changed`, {
+      as: first.adminToken,
+    });
     expect(body.items).toEqual([]);
   });
 
@@ -126,14 +152,25 @@ describe('outside checks at work', () => {
     const heard: HealthChanged[] = [];
     first.app.get(EventBus).on(HealthChanged, (event) => void heard.push(event));
     await make('announced', 'tcp', '127.0.0.1:1');
-    await eventually(() => heard.some(({ component }) => component?.name === 'check:announced' && component.to === 'down' && component.errorCode === 'CONNECTION_REFUSED'));
+    await eventually(() =>
+      heard.some(
+        ({ component }) =>
+          component?.name === 'check:announced' &&
+          component.to === 'down' &&
+          component.errorCode === 'CONNECTION_REFUSED',
+      ),
+    );
     expect(heard.every((event) => event.instance === 'first' && /Z$/.test(event.at))).toBe(true);
   });
 
   it('watch what library users register', async () => {
     const service = first.app.get(MonitoringService);
     let well = false;
-    service.registerHealthCheck('search', () => (well ? undefined : Promise.reject(new Error('password hunter2'))), { intervalMs: 1_000, failuresToDown: 1 });
+    service.registerHealthCheck(
+      'search',
+      () => (well ? undefined : Promise.reject(new Error('password hunter2'))),
+      { intervalMs: 1_000, failuresToDown: 1 },
+    );
     await eventually(() => service.getHealthStatus().checks.search?.status === 'down');
     expect(service.getHealthStatus().checks.search?.errorCode).toBe('FAILED');
     well = true;
@@ -147,7 +184,14 @@ describe('outside checks at work', () => {
       `INSERT INTO vigia.outside_checks (id, name, kind, target, interval_ms, timeout_ms, degraded_above_ms, critical)
        SELECT gen_random_uuid(), 'zz-' || n, 'tcp', '127.0.0.1:1', 86400000, 500, 500, false FROM generate_series(1, 200 - (SELECT count(*)::int FROM vigia.outside_checks)) n`,
     );
-    const answers = await Promise.all(Array.from({ length: 3 }, (_, i) => first.request('POST', `${base}/checks`, { as: first.adminToken, body: { name: `more-${i}`, kind: 'tcp', target: '127.0.0.1:1' } })));
+    const answers = await Promise.all(
+      Array.from({ length: 3 }, (_, i) =>
+        first.request('POST', `${base}/checks`, {
+          as: first.adminToken,
+          body: { name: `more-${i}`, kind: 'tcp', target: '127.0.0.1:1' },
+        }),
+      ),
+    );
     for (const one of answers) expect(one).toMatchObject({ status: 409, body: { code: 'LIMIT_REACHED' } });
     await first.app.get(Database).execute(`DELETE FROM vigia.outside_checks WHERE name LIKE 'zz-%'`);
   });
@@ -162,7 +206,9 @@ describe('outside checks at work', () => {
     await eventually(() => hits > before);
     const store = second.app.get(OutsideChecksStore);
     await expect(store.writeStates(old, [], async () => undefined)).rejects.toThrow(LeaseLostError);
-    const { items } = (await second.request('GET', `${base}/uptime?component=check:port`, { as: first.adminToken })).body;
+    const { items } = (
+      await second.request('GET', `${base}/uptime?component=check:port`, { as: first.adminToken })
+    ).body;
     expect(items[0]).toMatchObject({ component: 'check:port', downMs: 0, incidents: 0 });
     expect(items[0].unknownMs).toBeGreaterThan(0); // between the two leaders nobody watched
   });

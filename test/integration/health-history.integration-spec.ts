@@ -1,8 +1,15 @@
 import { v7 as uuidv7 } from 'uuid';
 import { Leases } from '../../src/core/index.js';
 import { Instance } from '../../src/core/core.options.js';
-import { ComponentHistory, CONFIRM_EVERY_MS, MAX_WAITING_INTERVALS } from '../../src/modules/monitoring/health/component-history.js';
-import { ComponentStatusStore, MAX_ROWS_PER_COMPONENT } from '../../src/modules/monitoring/health/stores/component-status.store.js';
+import {
+  ComponentHistory,
+  CONFIRM_EVERY_MS,
+  MAX_WAITING_INTERVALS,
+} from '../../src/modules/monitoring/health/component-history.js';
+import {
+  ComponentStatusStore,
+  MAX_ROWS_PER_COMPONENT,
+} from '../../src/modules/monitoring/health/stores/component-status.store.js';
 import { uptimeOf } from '../../src/modules/monitoring/health/uptime.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { openTestDatabase } from '../support/test-database.js';
@@ -38,7 +45,11 @@ describe('the history of components', () => {
   }
   async function uptime(component: string, fromMs: number, toMs: number) {
     const stored = (await store.read(fromMs, toMs, component)).get(component);
-    return uptimeOf(component, stored?.intervals ?? [], { fromMs, toMs, firstSeenMs: stored?.firstSeenMs ?? fromMs });
+    return uptimeOf(component, stored?.intervals ?? [], {
+      fromMs,
+      toMs,
+      firstSeenMs: stored?.firstSeenMs ?? fromMs,
+    });
   }
 
   it('takes the time after a kill for unknown, from the last confirmation to the first check of the next start', async () => {
@@ -50,19 +61,29 @@ describe('the history of components', () => {
     for (let i = 0; i < 5; i++) await next.minute();
     clock.advance(-MINUTE_MS);
     // 4 minutes up to the last confirmation before the kill, 11 unwatched, 4 after it.
-    expect(await uptime(component, 0, clock.now())).toMatchObject({ upMs: 8 * MINUTE_MS, unknownMs: 11 * MINUTE_MS, downMs: 0 });
+    expect(await uptime(component, 0, clock.now())).toMatchObject({
+      upMs: 8 * MINUTE_MS,
+      unknownMs: 11 * MINUTE_MS,
+      downMs: 0,
+    });
     expect((await uptime(component, 0, clock.now())).upPercent).toBeCloseTo((8 / 19) * 100);
     expect(startMs).toBeLessThan(clock.now());
   });
 
   it('ends where it was confirmed last when the machine was suspended or its clock was set', async () => {
-    for (const disturb of [(clock: FakeClock) => clock.advance(60 * MINUTE_MS), (clock: FakeClock) => clock.jump(60 * MINUTE_MS)]) {
+    for (const disturb of [
+      (clock: FakeClock) => clock.advance(60 * MINUTE_MS),
+      (clock: FakeClock) => clock.jump(60 * MINUTE_MS),
+    ]) {
       const { clock, component, minute } = setUp();
       for (let i = 0; i < 3; i++) await minute();
       disturb(clock);
       for (let i = 0; i < 3; i++) await minute();
       clock.advance(-MINUTE_MS);
-      expect(await uptime(component, 0, clock.now())).toMatchObject({ upMs: 4 * MINUTE_MS, unknownMs: 61 * MINUTE_MS });
+      expect(await uptime(component, 0, clock.now())).toMatchObject({
+        upMs: 4 * MINUTE_MS,
+        unknownMs: 61 * MINUTE_MS,
+      });
     }
   });
 
@@ -73,12 +94,18 @@ describe('the history of components', () => {
     await minute('up');
     await minute('up');
     clock.advance(-MINUTE_MS);
-    expect(await uptime(component, 0, clock.now())).toMatchObject({ downMs: MINUTE_MS + 20_000, incidents: 1, mttrMs: MINUTE_MS + 20_000, unknownMs: 0 });
+    expect(await uptime(component, 0, clock.now())).toMatchObject({
+      downMs: MINUTE_MS + 20_000,
+      incidents: 1,
+      mttrMs: MINUTE_MS + 20_000,
+      unknownMs: 0,
+    });
   });
 
   it('writes what happened while the database was away, when it is back', async () => {
     const { clock, component, history } = setUp();
-    const see = (status: 'up' | 'down') => history.see({ component, status, sinceMs: clock.now(), atMs: clock.now(), freshForMs: 5 * MINUTE_MS });
+    const see = (status: 'up' | 'down') =>
+      history.see({ component, status, sinceMs: clock.now(), atMs: clock.now(), freshForMs: 5 * MINUTE_MS });
     for (const status of ['up', 'down', 'up', 'up'] as const) {
       see(status);
       clock.advance(MINUTE_MS);
@@ -87,14 +114,24 @@ describe('the history of components', () => {
     await history.flush(db.database, 'own');
     await history.flush(db.database, 'own');
     clock.advance(-MINUTE_MS);
-    expect(await uptime(component, 0, clock.now())).toMatchObject({ upMs: 2 * MINUTE_MS, downMs: MINUTE_MS, unknownMs: 0 });
+    expect(await uptime(component, 0, clock.now())).toMatchObject({
+      upMs: 2 * MINUTE_MS,
+      downMs: MINUTE_MS,
+      unknownMs: 0,
+    });
   });
   const fail = () => Promise.reject(new Error('away'));
 
   it('keeps a bounded number of intervals for a database that stays away, and counts what it forgets', () => {
     const { clock, component, history } = setUp();
     for (let i = 0; i < MAX_WAITING_INTERVALS + 11; i++) {
-      history.see({ component, status: i % 2 ? 'down' : 'up', sinceMs: clock.now(), atMs: clock.now(), freshForMs: MINUTE_MS });
+      history.see({
+        component,
+        status: i % 2 ? 'down' : 'up',
+        sinceMs: clock.now(),
+        atMs: clock.now(),
+        freshForMs: MINUTE_MS,
+      });
       clock.advance(1_000);
     }
     expect(history.forgotten).toBe(10);
@@ -103,9 +140,21 @@ describe('the history of components', () => {
   it('confirms an unchanged component at most every 30 s', async () => {
     const { clock, component, history } = setUp();
     let writes = 0;
-    const tx = { query: db.database.query.bind(db.database), execute: async (...args: Parameters<typeof db.database.execute>) => ((writes += 1), db.database.execute(...args)) } as never;
+    const tx = {
+      query: db.database.query.bind(db.database),
+      execute: async (...args: Parameters<typeof db.database.execute>) => (
+        (writes += 1),
+        db.database.execute(...args)
+      ),
+    } as never;
     for (let second = 0; second < 60; second++) {
-      history.see({ component, status: 'up', sinceMs: clock.now(), atMs: clock.now(), freshForMs: MINUTE_MS });
+      history.see({
+        component,
+        status: 'up',
+        sinceMs: clock.now(),
+        atMs: clock.now(),
+        freshForMs: MINUTE_MS,
+      });
       await history.flush(tx, 'own');
       clock.advance(1_000);
     }
@@ -115,16 +164,50 @@ describe('the history of components', () => {
   it('says the same in SQL', async () => {
     const now = (await db.database.query<{ now: Date }>('SELECT clock_timestamp() AS now'))[0]!.now.getTime();
     const component = `view-${uuidv7()}`;
-    const row = (instance: string | null, status: 'up' | 'down' | 'degraded', fromMinute: number, toMinute: number | null) => ({
-      id: uuidv7(), component, instance, status, startedAtMs: now - fromMinute * MINUTE_MS, confirmedAtMs: now - (toMinute ?? 0) * MINUTE_MS,
-      endedAtMs: toMinute === null ? null : now - toMinute * MINUTE_MS, graceMs: MINUTE_MS,
+    const row = (
+      instance: string | null,
+      status: 'up' | 'down' | 'degraded',
+      fromMinute: number,
+      toMinute: number | null,
+    ) => ({
+      id: uuidv7(),
+      component,
+      instance,
+      status,
+      startedAtMs: now - fromMinute * MINUTE_MS,
+      confirmedAtMs: now - (toMinute ?? 0) * MINUTE_MS,
+      endedAtMs: toMinute === null ? null : now - toMinute * MINUTE_MS,
+      graceMs: MINUTE_MS,
     });
-    await store.save(db.database, [row('a', 'up', 600, 300), row('a', 'down', 300, 200), row('b', 'up', 400, 250), row('b', 'down', 250, 180), row('b', 'degraded', 60, null)]);
-    const [view] = await db.database.query<{ up_ms: string; degraded_ms: string; down_ms: string; unknown_ms: string; up_percent: number }>('SELECT * FROM vigia.v_component_uptime_24h WHERE component = $1', [component]);
+    await store.save(db.database, [
+      row('a', 'up', 600, 300),
+      row('a', 'down', 300, 200),
+      row('b', 'up', 400, 250),
+      row('b', 'down', 250, 180),
+      row('b', 'degraded', 60, null),
+    ]);
+    const [view] = await db.database.query<{
+      up_ms: string;
+      degraded_ms: string;
+      down_ms: string;
+      unknown_ms: string;
+      up_percent: number;
+    }>('SELECT * FROM vigia.v_component_uptime_24h WHERE component = $1', [component]);
     const own = await uptime(component, now - 24 * 60 * MINUTE_MS, now);
     // up 600–300, disagreeing 300–250, down 250–180 (a is not watching after 200), unknown 180–60, degraded 60–0
-    expect(own).toMatchObject({ upMs: 300 * MINUTE_MS, degradedMs: 110 * MINUTE_MS, downMs: 70 * MINUTE_MS, unknownMs: 120 * MINUTE_MS, incidents: 1 });
-    for (const [column, ms] of [['up_ms', own.upMs], ['degraded_ms', own.degradedMs], ['down_ms', own.downMs], ['unknown_ms', own.unknownMs]] as const)
+    expect(own).toMatchObject({
+      upMs: 300 * MINUTE_MS,
+      degradedMs: 110 * MINUTE_MS,
+      downMs: 70 * MINUTE_MS,
+      unknownMs: 120 * MINUTE_MS,
+      incidents: 1,
+    });
+    for (const [column, ms] of [
+      ['up_ms', own.upMs],
+      ['degraded_ms', own.degradedMs],
+      ['down_ms', own.downMs],
+      ['unknown_ms', own.unknownMs],
+    ] as const)
       expect(Math.abs(Number(view![column]) - ms)).toBeLessThan(5_000);
     expect(view!.up_percent).toBeCloseTo(own.upPercent!, 0);
   });
@@ -139,7 +222,10 @@ describe('the history of components', () => {
     );
     const lease = (await leases.acquire('prune-test', 'a'))!;
     expect(await store.prune(lease)).toBe(26);
-    const [left] = await db.database.query<{ n: string }>('SELECT count(*) AS n FROM vigia.component_status WHERE component = $1', [component]);
+    const [left] = await db.database.query<{ n: string }>(
+      'SELECT count(*) AS n FROM vigia.component_status WHERE component = $1',
+      [component],
+    );
     expect(Number(left!.n)).toBe(MAX_ROWS_PER_COMPONENT);
   });
 });

@@ -109,13 +109,15 @@ export class AddressGuard {
   /** Agents for node:http and node:https requests, without kept connections. */
   httpAgent(): HttpAgent {
     const agent = new HttpAgent({ keepAlive: false });
-    const createConnection = (options: Target, done: Done) => this.guarded(options, done, connect as unknown as Open);
+    const createConnection = (options: Target, done: Done) =>
+      this.guarded(options, done, connect as unknown as Open);
     return Object.assign(agent, { createConnection });
   }
 
   httpsAgent(): HttpsAgent {
     const agent = new HttpsAgent({ keepAlive: false, maxCachedSessions: 0 });
-    const createConnection = (options: Target, done: Done) => this.guarded(options, done, connectTls as unknown as Open);
+    const createConnection = (options: Target, done: Done) =>
+      this.guarded(options, done, connectTls);
     return Object.assign(agent, { createConnection });
   }
 

@@ -1,4 +1,4 @@
-import { Module, type DynamicModule, type MiddlewareConsumer, type NestModule, type Provider, type Type } from '@nestjs/common';
+import { Module, type DynamicModule, type Provider, type Type } from '@nestjs/common';
 import { DiscoveryModule, MetadataScanner } from '@nestjs/core';
 import { TerminusModule } from '@nestjs/terminus';
 import { AddressGuard, Database } from '../../core/index.js';
@@ -10,7 +10,6 @@ import { HEALTH_PROVIDERS } from './health/health.providers.js';
 import { HealthController } from './health/health.controller.js';
 import { SummaryController } from './health/summary.controller.js';
 import { METRICS_RECORDING_CONTROLLERS, METRICS_RECORDING_PROVIDERS } from './metrics/metrics.providers.js';
-import { MetricsRecording } from './metrics/recording.js';
 import { SnapshotSources } from './metrics/snapshot-sources.js';
 import { METRICS_STORAGE_CONTROLLERS, METRICS_STORAGE_PROVIDERS } from './metrics/storage.providers.js';
 import { MonitoringOptions } from './monitoring.options.js';
@@ -20,7 +19,11 @@ import { OverviewController } from './overview.controller.js';
 import { RouteIndex } from './route-index.js';
 
 const CHECKS_PROVIDERS: readonly Provider[] = [
-  { provide: AddressGuard, useFactory: ({ checkAllowedCidrs }: MonitoringOptions) => new AddressGuard(checkAllowedCidrs), inject: [MonitoringOptions] },
+  {
+    provide: AddressGuard,
+    useFactory: ({ checkAllowedCidrs }: MonitoringOptions) => new AddressGuard(checkAllowedCidrs),
+    inject: [MonitoringOptions],
+  },
   OutsideChecksStore,
   OutsideChecks,
   OutsideWatcher,
@@ -38,11 +41,8 @@ const CONTROLLERS: readonly Type[] = [
 
 /** Metrics and health. Needs `CoreModule.forRoot({ database })`. */
 @Module({})
-export class MonitoringModule implements NestModule {
-  constructor(
-    private readonly recording: MetricsRecording,
-    database: Database,
-  ) {
+export class MonitoringModule {
+  constructor(database: Database) {
     database.requireFor('MonitoringModule');
   }
 
@@ -62,10 +62,5 @@ export class MonitoringModule implements NestModule {
       ],
       exports: [MonitoringService, SnapshotSources],
     };
-  }
-
-  /** Nest calls this before it registers routes: the last moment for hooks. */
-  configure(_consumer: MiddlewareConsumer): void {
-    this.recording.installHooks();
   }
 }

@@ -65,10 +65,27 @@ export class MonitoringService {
    * @throws RangeError for a name that is taken or malformed
    */
   registerHealthCheck(name: string, check: CheckRun, options: HealthCheckOptions = {}): void {
-    if (!NAME.test(name) || name.startsWith('check:')) throw new RangeError('a check is named by 1–128 of A–Z, a–z, 0–9 and ._:- and not check:…');
+    if (!NAME.test(name) || name.startsWith('check:'))
+      throw new RangeError('a check is named by 1–128 of A–Z, a–z, 0–9 and ._:- and not check:…');
     if (this.runner.stateOf(name)) throw new RangeError(`there is a health check named ${name} already`);
-    const { intervalMs, critical = false, timeoutMs = 5_000, failuresToDown = 2, passesToUp = 1, degradedAboveMs } = options;
-    this.runner.add({ name, critical, timeoutMs, failuresToDown, passesToUp, degradedAboveMs, intervalMs: () => intervalMs ?? this.interval.ms, run: check });
+    const {
+      intervalMs,
+      critical = false,
+      timeoutMs = 5_000,
+      failuresToDown = 2,
+      passesToUp = 1,
+      degradedAboveMs,
+    } = options;
+    this.runner.add({
+      name,
+      critical,
+      timeoutMs,
+      failuresToDown,
+      passesToUp,
+      degradedAboveMs,
+      intervalMs: () => intervalMs ?? this.interval.ms,
+      run: check,
+    });
   }
 
   /**

@@ -30,8 +30,12 @@ export class RouteIndex {
 
   private scan(): Route[] {
     const prefix = this.application.getGlobalPrefix();
-    const routes = this.discovery.getControllers().flatMap(({ metatype }) => this.routesOf(metatype as Controller | null, prefix));
-    return routes.sort((a, b) => (a.path === b.path ? (a.method < b.method ? -1 : 1) : a.path < b.path ? -1 : 1));
+    const routes = this.discovery
+      .getControllers()
+      .flatMap(({ metatype }) => this.routesOf(metatype as Controller | null, prefix));
+    return routes.sort((a, b) =>
+      a.path === b.path ? (a.method < b.method ? -1 : 1) : a.path < b.path ? -1 : 1,
+    );
   }
 
   private routesOf(controller: Controller | null, prefix: string): Route[] {
@@ -40,12 +44,14 @@ export class RouteIndex {
     const prototype = controller.prototype as Record<string, object>;
     return this.scanner.getAllMethodNames(prototype).flatMap((name) => {
       const handler = prototype[name] ?? {};
-      const path: unknown = Reflect.getMetadata(PATH, handler);
+      const path = Reflect.getMetadata(PATH, handler) as string | undefined;
       if (path === undefined) return [];
       const operation = Reflect.getMetadata(OPERATION, handler) as { summary?: string } | undefined;
-      const whole = [prefix, base, String(path)].map(stripped).filter(Boolean).join('/');
+      const whole = [prefix, base, path].map(stripped).filter(Boolean).join('/');
       const method = RequestMethod[Reflect.getMetadata(METHOD, handler) as number] ?? 'GET';
-      return [{ method, path: `/${whole.replace(/:(\w+)/g, '{$1}')}`, description: operation?.summary ?? '' }];
+      return [
+        { method, path: `/${whole.replace(/:(\w+)/g, '{$1}')}`, description: operation?.summary ?? '' },
+      ];
     });
   }
 }

@@ -1,6 +1,16 @@
 import { Body, Delete, Get, Param, Post, Put, Query } from '@nestjs/common';
 import { Answers, Audited, RestController, Roles, type Page } from '../../../core/index.js';
-import { checkAnswer, checkBody, checkParams, checksAnswer, checksQuery, type CheckAnswer, type CheckBody, type CheckParams, type ChecksQuery } from './checks.dto.js';
+import {
+  checkAnswer,
+  checkBody,
+  checkParams,
+  checksAnswer,
+  checksQuery,
+  type CheckAnswer,
+  type CheckBody,
+  type CheckParams,
+  type ChecksQuery,
+} from './checks.dto.js';
 import { OutsideChecks } from './outside-checks.service.js';
 
 /** Targets outside of ours that are watched. */
@@ -26,7 +36,10 @@ export class ChecksController {
   @Put(':id')
   @Audited('check.replace', { target: 'id' })
   @Answers(200, 'Replaces an outside target', checkAnswer)
-  replace(@Param({ schema: checkParams }) { id }: CheckParams, @Body({ schema: checkBody }) body: CheckBody): Promise<CheckAnswer> {
+  replace(
+    @Param({ schema: checkParams }) { id }: CheckParams,
+    @Body({ schema: checkBody }) body: CheckBody,
+  ): Promise<CheckAnswer> {
     return this.checks.replace(id, body);
   }
 

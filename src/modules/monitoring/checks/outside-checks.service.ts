@@ -36,13 +36,34 @@ export class OutsideChecks {
   /** Says early what the guard would refuse at every connection. Names are judged there, by what they resolve to. */
   private refuseForbidden({ kind, target }: CheckBody): void {
     const { host } = parseTarget(kind, target);
-    const literal = /^[0-9.]+$|:/.test(host) ? host : /(^|\.)localhost\.?$/.test(host) ? '127.0.0.1' : undefined;
+    const literal = /^[0-9.]+$|:/.test(host)
+      ? host
+      : /(^|\.)localhost\.?$/.test(host)
+        ? '127.0.0.1'
+        : undefined;
     if (literal === undefined || !this.guard.isForbidden(literal)) return;
-    throw new ValidationFailedError([{ path: 'target', message: 'must not be a private, loopback or link-local address; CHECK_ALLOWED_CIDRS opens ranges' }]);
+    throw new ValidationFailedError([
+      {
+        path: 'target',
+        message: 'must not be a private, loopback or link-local address; CHECK_ALLOWED_CIDRS opens ranges',
+      },
+    ]);
   }
 }
 
 function toAnswer(check: OutsideCheck): CheckAnswer {
-  const { id, name, kind, target, intervalMs, timeoutMs, degradedAboveMs, critical, createdAt, updatedAt } = check;
-  return { id, name, kind, target, intervalMs, timeoutMs, degradedAboveMs, critical, createdAt: createdAt.toISOString(), updatedAt: updatedAt.toISOString() };
+  const { id, name, kind, target, intervalMs, timeoutMs, degradedAboveMs, critical, createdAt, updatedAt } =
+    check;
+  return {
+    id,
+    name,
+    kind,
+    target,
+    intervalMs,
+    timeoutMs,
+    degradedAboveMs,
+    critical,
+    createdAt: createdAt.toISOString(),
+    updatedAt: updatedAt.toISOString(),
+  };
 }

@@ -12,7 +12,13 @@ export const MAX_REPLY_BYTES = 64 * 1024;
 /** Resolves when the target answers as one of its kind does. */
 type Probe = (target: Target, guard: AddressGuard, signal: AbortSignal) => Promise<void>;
 
-const PROBES: Readonly<Record<CheckKind, Probe>> = { http: probeHttp, s3: probeBucket, tcp: probeTcp, postgres: probePostgres, redis: probeRedis };
+const PROBES: Readonly<Record<CheckKind, Probe>> = {
+  http: probeHttp,
+  s3: probeBucket,
+  tcp: probeTcp,
+  postgres: probePostgres,
+  redis: probeRedis,
+};
 
 export const probe: Probe = (target, guard, signal) => PROBES[target.kind](target, guard, signal);
 
@@ -28,13 +34,22 @@ async function probeBucket(target: Target, guard: AddressGuard, signal: AbortSig
   if (status >= 300 && status !== 403) throw new CheckFailedError(`HTTP_${status}`);
 }
 
-function statusOf(method: string, { url = '', tls }: Target, guard: AddressGuard, signal: AbortSignal): Promise<number> {
+function statusOf(
+  method: string,
+  { url = '', tls }: Target,
+  guard: AddressGuard,
+  signal: AbortSignal,
+): Promise<number> {
   return new Promise((resolve, reject) => {
     const send = tls ? httpsRequest : httpRequest;
     const agent = tls ? guard.httpsAgent() : guard.httpAgent();
-    const request = send(url, { method, agent, signal, headers: { 'user-agent': 'vigia-check', accept: '*/*' } }, (response) => {
-      drain(response).then(() => resolve(response.statusCode ?? 0), reject);
-    });
+    const request = send(
+      url,
+      { method, agent, signal, headers: { 'user-agent': 'vigia-check', accept: '*/*' } },
+      (response) => {
+        drain(response).then(() => resolve(response.statusCode ?? 0), reject);
+      },
+    );
     request.once('error', reject);
     request.end();
   });
@@ -104,7 +119,12 @@ function startupMessage(): Buffer {
   return Buffer.concat([head, body]);
 }
 
-async function withSocket(target: Target, guard: AddressGuard, signal: AbortSignal, use: (socket: Socket) => Promise<void>): Promise<void> {
+async function withSocket(
+  target: Target,
+  guard: AddressGuard,
+  signal: AbortSignal,
+  use: (socket: Socket) => Promise<void>,
+): Promise<void> {
   const socket = target.tls ? guard.connectTls(target) : guard.connect(target);
   const stop = () => socket.destroy();
   signal.addEventListener('abort', stop, { once: true });

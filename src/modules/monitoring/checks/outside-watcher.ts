@@ -1,5 +1,15 @@
 import { Injectable, type OnApplicationBootstrap, type OnModuleInit } from '@nestjs/common';
-import { AddressGuard, Clock, Instance, InstanceBus, LeaderLoop, Leases, Shutdown, Ticker, type Lease } from '../../../core/index.js';
+import {
+  AddressGuard,
+  Clock,
+  Instance,
+  InstanceBus,
+  LeaderLoop,
+  Leases,
+  Shutdown,
+  Ticker,
+  type Lease,
+} from '../../../core/index.js';
 import { CheckRunner, type HealthCheck } from '../health/check-runner.js';
 import { ComponentHistory } from '../health/component-history.js';
 import { ComponentStatusStore } from '../health/stores/component-status.store.js';
@@ -43,7 +53,9 @@ export class OutsideWatcher implements OnModuleInit, OnApplicationBootstrap {
   ) {
     const options = { name: 'outside-checks', holder: instance.id, intervalMs: SYNC_INTERVAL_MS };
     this.loop = new LeaderLoop(options, leases, clock, (lease) => this.lead(lease));
-    this.follower = new Ticker({ name: 'outside-checks-follower', intervalMs: SYNC_INTERVAL_MS }, clock, () => this.follow());
+    this.follower = new Ticker({ name: 'outside-checks-follower', intervalMs: SYNC_INTERVAL_MS }, clock, () =>
+      this.follow(),
+    );
   }
 
   get isLeader(): boolean {
@@ -133,7 +145,8 @@ export class OutsideWatcher implements OnModuleInit, OnApplicationBootstrap {
   }
 
   private async adoptAll(): Promise<void> {
-    for (const { name, state, ageMs } of await this.store.readStates()) this.runner.adopt(componentOf(name), state, ageMs);
+    for (const { name, state, ageMs } of await this.store.readStates())
+      this.runner.adopt(componentOf(name), state, ageMs);
   }
 
   private ownStates(): SharedState[] {

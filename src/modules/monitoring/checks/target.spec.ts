@@ -34,5 +34,7 @@ describe(parseTarget.name, () => {
     ['s3', 'https://s3.example.com/'],
     ['s3', 'https://s3.example.com/bucket/key'],
     ['s3', 's3://bucket'],
-  ] as const)('refuses %s %s', (kind, text) => expect(() => parseTarget(kind, text)).toThrow(TargetInvalidError));
+  ] as const)('refuses %s %s', (kind, text) =>
+    expect(() => parseTarget(kind, text)).toThrow(TargetInvalidError),
+  );
 });

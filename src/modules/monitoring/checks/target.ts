@@ -22,8 +22,17 @@ const web = { 'http:': { port: 80, tls: false }, 'https:': { port: 443, tls: tru
 
 const FORMATS: Readonly<Record<CheckKind, Format>> = {
   http: { protocols: web, example: 'https://example.com/health', path: /^/ },
-  s3: { protocols: web, example: 'https://s3.example.com/bucket', path: /^\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\/?$/ },
-  tcp: { protocols: { 'tcp:': { port: 0, tls: false } }, bare: 'tcp', example: 'example.com:5672', path: /^\/?$/ },
+  s3: {
+    protocols: web,
+    example: 'https://s3.example.com/bucket',
+    path: /^\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\/?$/,
+  },
+  tcp: {
+    protocols: { 'tcp:': { port: 0, tls: false } },
+    bare: 'tcp',
+    example: 'example.com:5672',
+    path: /^\/?$/,
+  },
   postgres: {
     protocols: { 'postgres:': { port: 5432, tls: false }, 'postgresql:': { port: 5432, tls: false } },
     bare: 'postgres',
@@ -51,9 +60,11 @@ export function parseTarget(kind: CheckKind, text: string): Target {
   const url = urlOf(format, text);
   const protocol = url && format.protocols[url.protocol];
   if (!url || !protocol || !url.hostname) throw new TargetInvalidError(`must look like ${format.example}`);
-  if (url.username || url.password || text.includes('@')) throw new TargetInvalidError('must not hold credentials: this check signs in nowhere');
+  if (url.username || url.password || text.includes('@'))
+    throw new TargetInvalidError('must not hold credentials: this check signs in nowhere');
   const speaksHttp = kind === 'http' || kind === 's3';
-  if (!format.path.test(url.pathname) || url.hash || (kind !== 'http' && url.search)) throw new TargetInvalidError(`must look like ${format.example}`);
+  if (!format.path.test(url.pathname) || url.hash || (kind !== 'http' && url.search))
+    throw new TargetInvalidError(`must look like ${format.example}`);
   const port = url.port === '' ? protocol.port : Number(url.port);
   if (port === 0) throw new TargetInvalidError(`must name a port, as ${format.example} does`);
   return { kind, host: hostOf(url.hostname), port, tls: protocol.tls, ...(speaksHttp && { url: url.href }) };

@@ -9,7 +9,14 @@ const INTERVAL_MS = 1_000;
 function setUp(...checks: (Partial<HealthCheck> & { name: string })[]) {
   const clock = new FakeClock();
   const runner = new CheckRunner(new HealthIndicatorService(), clock);
-  const defaults = { critical: false, intervalMs: () => INTERVAL_MS, timeoutMs: 20, failuresToDown: 1, passesToUp: 1, run: () => undefined };
+  const defaults = {
+    critical: false,
+    intervalMs: () => INTERVAL_MS,
+    timeoutMs: 20,
+    failuresToDown: 1,
+    passesToUp: 1,
+    run: () => undefined,
+  };
   for (const check of checks) runner.add({ ...defaults, ...check }, 0);
   return { clock, runner, statusOf: (name: string) => runner.viewOf(name)?.status };
 }
@@ -26,7 +33,12 @@ describe(CheckRunner.name, () => {
   it('calls a check down that does not end in its time-out', async () => {
     const { runner } = setUp({ name: 'hangs', run: never });
     await runner.runNow('hangs');
-    expect(runner.viewOf('hangs')).toMatchObject({ status: 'down', errorCode: 'TIMEOUT', latencyMs: null, consecutiveFailures: 1 });
+    expect(runner.viewOf('hangs')).toMatchObject({
+      status: 'down',
+      errorCode: 'TIMEOUT',
+      latencyMs: null,
+      consecutiveFailures: 1,
+    });
   });
 
   it('never starts a check again while its last run hangs, and gives that up after a minute', async () => {
@@ -48,14 +60,23 @@ describe(CheckRunner.name, () => {
 
   it('aborts the signal at the time-out, so that sockets can be closed', async () => {
     let aborted = false;
-    const { runner } = setUp({ name: 'hangs', run: ({ signal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error(String((aborted = true)))))) });
+    const { runner } = setUp({
+      name: 'hangs',
+      run: ({ signal }) =>
+        new Promise((_, reject) =>
+          signal.addEventListener('abort', () => reject(new Error(String((aborted = true))))),
+        ),
+    });
     await runner.runNow('hangs');
     expect(aborted).toBe(true);
   });
 
   it('runs what is due, by its own interval, and nothing twice', async () => {
     const ran: string[] = [];
-    const { clock, runner } = setUp({ name: 'slow', intervalMs: () => 5_000, run: () => void ran.push('slow') }, { name: 'fast', run: () => void ran.push('fast') });
+    const { clock, runner } = setUp(
+      { name: 'slow', intervalMs: () => 5_000, run: () => void ran.push('slow') },
+      { name: 'fast', run: () => void ran.push('fast') },
+    );
     for (let second = 0; second < 6; second++) {
       runner.tick();
       runner.tick();
@@ -81,7 +102,12 @@ describe(CheckRunner.name, () => {
     clock.advance(2 * INTERVAL_MS + 20);
     expect(runner.viewOf('one')).toMatchObject({ status: 'up', stale: false });
     clock.advance(1);
-    expect(runner.viewOf('one')).toMatchObject({ status: 'unknown', stale: true, sinceMs: null, ageMs: 2_021 });
+    expect(runner.viewOf('one')).toMatchObject({
+      status: 'unknown',
+      stale: true,
+      sinceMs: null,
+      ageMs: 2_021,
+    });
   });
 
   it('is not fooled by a wall clock that is set', async () => {
@@ -118,7 +144,11 @@ describe(CheckRunner.name, () => {
 
   it('leaves alone what another instance checks, and takes over newer results only', async () => {
     const ran: string[] = [];
-    const { clock, runner } = setUp({ name: 'check:theirs', isOurs: () => false, run: () => void ran.push('ran') });
+    const { clock, runner } = setUp({
+      name: 'check:theirs',
+      isOurs: () => false,
+      run: () => void ran.push('ran'),
+    });
     runner.tick();
     expect(ran).toEqual([]);
     runner.adopt('check:theirs', { ...UNSEEN, status: 'up', checkedAtMs: clock.now() }, 500);
@@ -128,6 +158,16 @@ describe(CheckRunner.name, () => {
 
   it('holds a bounded number of checks', () => {
     const { runner } = setUp(...Array.from({ length: MAX_CHECKS }, (_, i) => ({ name: `n${i}` })));
-    expect(() => runner.add({ name: 'more', critical: false, intervalMs: () => 1, timeoutMs: 1, failuresToDown: 1, passesToUp: 1, run: () => undefined })).toThrow(RangeError);
+    expect(() =>
+      runner.add({
+        name: 'more',
+        critical: false,
+        intervalMs: () => 1,
+        timeoutMs: 1,
+        failuresToDown: 1,
+        passesToUp: 1,
+        run: () => undefined,
+      }),
+    ).toThrow(RangeError);
   });
 });

@@ -15,7 +15,9 @@ export interface Degraded {
  * One run: resolves when all is well (or with `Degraded`, or with the result of a Terminus indicator),
  * rejects when it is not. It should end what it does when `signal` aborts.
  */
-export type CheckRun = (context: { readonly signal: AbortSignal }) => PromiseLike<Degraded | HealthIndicatorResult | void> | Degraded | void;
+export type CheckRun = (context: {
+  readonly signal: AbortSignal;
+}) => PromiseLike<Degraded | HealthIndicatorResult | void> | Degraded | void;
 
 export interface HealthCheck {
   readonly name: string;
@@ -83,8 +85,12 @@ export class CheckRunner {
   ) {}
 
   /** Adds a check, or replaces the one of that name, whose state is then forgotten. */
-  add(check: HealthCheck, jitterMs = Math.random() * Math.min(check.intervalMs(), MAX_START_JITTER_MS)): void {
-    if (!this.watched.has(check.name) && this.watched.size >= MAX_CHECKS) throw new RangeError(`there are ${MAX_CHECKS} health checks already`);
+  add(
+    check: HealthCheck,
+    jitterMs = Math.random() * Math.min(check.intervalMs(), MAX_START_JITTER_MS),
+  ): void {
+    if (!this.watched.has(check.name) && this.watched.size >= MAX_CHECKS)
+      throw new RangeError(`there are ${MAX_CHECKS} health checks already`);
     this.watched.set(check.name, {
       check,
       state: UNSEEN,
@@ -228,7 +234,8 @@ export class CheckRunner {
       return timedOut;
     }
     if (failure instanceof NothingKnownError) return undefined;
-    if (result.run.status !== 'up') return { status: 'down', latencyMs: null, errorCode: errorCodeOf(failure) };
+    if (result.run.status !== 'up')
+      return { status: 'down', latencyMs: null, errorCode: errorCodeOf(failure) };
     return degradation(found, latencyMs, check) ?? { status: 'up', latencyMs };
   }
 
@@ -259,12 +266,17 @@ function indicatorStatus(found: unknown): string | undefined {
   return typeof entry === 'object' && entry !== null && 'status' in entry ? String(entry.status) : undefined;
 }
 
-function degradation(found: Degraded | HealthIndicatorResult | void, latencyMs: number, check: HealthCheck): CheckOutcome | undefined {
+function degradation(
+  found: Degraded | HealthIndicatorResult | void,
+  latencyMs: number,
+  check: HealthCheck,
+): CheckOutcome | undefined {
   if (typeof found === 'object' && 'degraded' in found && found.degraded === true) {
     const errorCode = typeof found.errorCode === 'string' ? found.errorCode : 'DEGRADED';
     return { status: 'degraded', latencyMs, errorCode };
   }
   if (indicatorStatus(found) === 'degraded') return { status: 'degraded', latencyMs, errorCode: 'DEGRADED' };
-  if (check.degradedAboveMs !== undefined && latencyMs > check.degradedAboveMs) return { status: 'degraded', latencyMs, errorCode: 'SLOW' };
+  if (check.degradedAboveMs !== undefined && latencyMs > check.degradedAboveMs)
+    return { status: 'degraded', latencyMs, errorCode: 'SLOW' };
   return undefined;
 }

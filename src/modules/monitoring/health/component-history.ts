@@ -87,7 +87,9 @@ export class ComponentHistory {
     const belongs = ({ instance }: OpenInterval) => (instance === null) === (scope === 'shared');
     const nowMs = this.clock.monotonicMs();
     const closed = this.closed.filter(belongs);
-    const due = [...this.open.values()].filter((one) => belongs(one) && nowMs - one.flushedMs >= CONFIRM_EVERY_MS);
+    const due = [...this.open.values()].filter(
+      (one) => belongs(one) && nowMs - one.flushedMs >= CONFIRM_EVERY_MS,
+    );
     if (closed.length + due.length === 0) return;
     await this.store.save(tx, [...closed, ...due]);
     const done = new Set(closed);
@@ -97,11 +99,18 @@ export class ComponentHistory {
 
   /** At an orderly stop all that we watch ends now. */
   async end(tx: Queryable): Promise<void> {
-    for (const one of [...this.open.values()].filter(({ instance }) => instance !== null)) this.close(one, one.confirmedAtMs);
+    for (const one of [...this.open.values()].filter(({ instance }) => instance !== null))
+      this.close(one, one.confirmedAtMs);
     await this.flush(tx, 'own');
   }
 
-  private openNew(component: string, status: Exclude<ComponentStatus, 'unknown'>, startedAtMs: number, seen: Seen, shared: boolean): void {
+  private openNew(
+    component: string,
+    status: Exclude<ComponentStatus, 'unknown'>,
+    startedAtMs: number,
+    seen: Seen,
+    shared: boolean,
+  ): void {
     this.open.set(component, {
       id: uuidv7(),
       component,

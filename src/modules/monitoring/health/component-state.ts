@@ -30,13 +30,21 @@ export const UNSEEN: ComponentState = {
 };
 
 /** The state after one more result: down after N failures in a row, up after M passes in a row. */
-export function observe(before: ComponentState, outcome: CheckOutcome, atMs: number, policy: TransitionPolicy): ComponentState {
+export function observe(
+  before: ComponentState,
+  outcome: CheckOutcome,
+  atMs: number,
+  policy: TransitionPolicy,
+): ComponentState {
   const failed = outcome.status === 'down';
-  const continues = before.streakStartMs !== null && (failed ? before.consecutiveFailures > 0 : before.consecutivePasses > 0);
+  const continues =
+    before.streakStartMs !== null && (failed ? before.consecutiveFailures > 0 : before.consecutivePasses > 0);
   const streakStartMs = continues ? before.streakStartMs : atMs;
   const consecutiveFailures = failed ? before.consecutiveFailures + 1 : 0;
   const consecutivePasses = failed ? 0 : before.consecutivePasses + 1;
-  const counted = failed ? consecutiveFailures >= policy.failuresToDown : before.status !== 'down' || consecutivePasses >= policy.passesToUp;
+  const counted = failed
+    ? consecutiveFailures >= policy.failuresToDown
+    : before.status !== 'down' || consecutivePasses >= policy.passesToUp;
   const status = counted ? outcome.status : before.status;
   const changed = status !== before.status;
   // From up to degraded the streak of passes goes on, so the change is dated by this result itself.

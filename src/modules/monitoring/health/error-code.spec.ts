@@ -1,7 +1,8 @@
 import { DependencyUnavailableError } from '../../../core/index.js';
 import { CheckFailedError, errorCodeOf } from './error-code.js';
 
-const withCode = (code: string) => Object.assign(new Error('connect to db.internal as postgres:hunter2 failed'), { code });
+const withCode = (code: string) =>
+  Object.assign(new Error('connect to db.internal as postgres:hunter2 failed'), { code });
 
 describe(errorCodeOf.name, () => {
   it.each([
@@ -19,7 +20,8 @@ describe(errorCodeOf.name, () => {
     ['a string', 'FAILED'],
   ])('calls %s %s', (error, code) => expect(errorCodeOf(error)).toBe(code));
 
-  it('never shows what a message holds', () => expect(errorCodeOf(withCode('EWEIRD_hunter2'))).toBe('FAILED'));
+  it('never shows what a message holds', () =>
+    expect(errorCodeOf(withCode('EWEIRD_hunter2'))).toBe('FAILED'));
 
   it('ends on a cause that is its own cause', () => {
     const error = new Error('loop');

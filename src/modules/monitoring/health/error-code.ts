@@ -35,7 +35,8 @@ export function errorCodeOf(error: unknown): string {
     const code = codeOf(current);
     if (code !== undefined && code !== 'UNAVAILABLE') return code;
     wrapper ??= code;
-    current = 'errors' in current && Array.isArray(current.errors) ? (current.errors as unknown[])[0] : current.cause;
+    current =
+      'errors' in current && Array.isArray(current.errors) ? (current.errors as unknown[])[0] : current.cause;
   }
   return wrapper ?? 'FAILED';
 }
@@ -48,6 +49,7 @@ function codeOf(error: Error): string | undefined {
   if (TLS.test(code)) return 'TLS';
   if (code.startsWith('HPE_')) return 'PROTOCOL';
   if (/^28[0-9A-Z]{3}$/.test(code) || /^(NOAUTH|WRONGPASS)\b/.test(error.message)) return 'AUTH';
-  if (error.name === 'TimeoutError' || error.name === 'AbortError' || TIMED_OUT.test(error.message)) return 'TIMEOUT';
+  if (error.name === 'TimeoutError' || error.name === 'AbortError' || TIMED_OUT.test(error.message))
+    return 'TIMEOUT';
   return undefined;
 }

@@ -16,7 +16,8 @@ export class HealthInterval {
 
   /** @throws RangeError below one second */
   override(intervalMs: number | undefined): void {
-    if (intervalMs !== undefined && !(intervalMs >= LEAST_INTERVAL_MS)) throw new RangeError(`the least interval is ${LEAST_INTERVAL_MS} ms`);
+    if (intervalMs !== undefined && !(intervalMs >= LEAST_INTERVAL_MS))
+      throw new RangeError(`the least interval is ${LEAST_INTERVAL_MS} ms`);
     this.ownMs = intervalMs;
   }
 }

@@ -31,8 +31,12 @@ export class HealthMonitor implements OnApplicationBootstrap {
     private readonly config: MonitoringConfig,
     private readonly shutdown: Shutdown,
   ) {
-    this.ticker = new Ticker({ name: 'health-checks', intervalMs: TICK_INTERVAL_MS }, clock, () => this.tick());
-    this.flusher = new Ticker({ name: 'health-history', intervalMs: FLUSH_INTERVAL_MS }, clock, () => this.flush());
+    this.ticker = new Ticker({ name: 'health-checks', intervalMs: TICK_INTERVAL_MS }, clock, () =>
+      this.tick(),
+    );
+    this.flusher = new Ticker({ name: 'health-history', intervalMs: FLUSH_INTERVAL_MS }, clock, () =>
+      this.flush(),
+    );
   }
 
   /** The application has started and has had its database once. */
@@ -82,13 +86,27 @@ export class HealthMonitor implements OnApplicationBootstrap {
     if (!adopted && check.isOurs?.() !== false) {
       const { status, sinceMs, checkedAtMs } = after;
       const atMs = checkedAtMs ?? this.clock.now();
-      const seen = { component: check.name, status, sinceMs: sinceMs ?? atMs, atMs, freshForMs: freshForMs(check) };
+      const seen = {
+        component: check.name,
+        status,
+        sinceMs: sinceMs ?? atMs,
+        atMs,
+        freshForMs: freshForMs(check),
+      };
       this.history.see(seen, check.isOurs !== undefined);
     }
     if (before.status === after.status) return;
     const { name, critical } = check;
-    const change = { name, critical, from: before.status, to: after.status, ...(after.errorCode !== undefined && { errorCode: after.errorCode }) };
-    this.logger.log(`${name}: ${change.from} → ${change.to}${after.errorCode === undefined ? '' : ` (${after.errorCode})`}`);
+    const change = {
+      name,
+      critical,
+      from: before.status,
+      to: after.status,
+      ...(after.errorCode !== undefined && { errorCode: after.errorCode }),
+    };
+    this.logger.log(
+      `${name}: ${change.from} → ${change.to}${after.errorCode === undefined ? '' : ` (${after.errorCode})`}`,
+    );
     this.noteOverall(change);
   }
 

@@ -23,9 +23,15 @@ export class HealthSamples implements OnModuleInit {
 
 function samplesOf({ name, status, latencyMs }: ComponentView): MetricSample[] {
   if (status === 'unknown') return [];
-  const samples: MetricSample[] = [{ name: 'component.status', labels: { component: name }, value: VALUE[status] }];
+  const samples: MetricSample[] = [
+    { name: 'component.status', labels: { component: name }, value: VALUE[status] },
+  ];
   if (name.startsWith(OUTSIDE) && latencyMs !== null) {
-    samples.push({ name: 'check.latency_ms', labels: { check: name.slice(OUTSIDE.length) }, value: latencyMs });
+    samples.push({
+      name: 'check.latency_ms',
+      labels: { check: name.slice(OUTSIDE.length) },
+      value: latencyMs,
+    });
   }
   return samples;
 }

@@ -72,14 +72,22 @@ export class HealthController {
 
   @Post('health/check')
   @Roles('operator')
-  @Answers(200, 'Runs every check now, each within its own time-out; later callers join the round', detailedAnswer)
+  @Answers(
+    200,
+    'Runs every check now, each within its own time-out; later callers join the round',
+    detailedAnswer,
+  )
   check(): Promise<DetailedAnswer> {
     return this.health.checkNow();
   }
 
   @Get('uptime')
   @Roles('viewer')
-  @Answers(200, 'Time up, degraded, down and unwatched per component, by default of the last 30 days', uptimeAnswer)
+  @Answers(
+    200,
+    'Time up, degraded, down and unwatched per component, by default of the last 30 days',
+    uptimeAnswer,
+  )
   async uptime(@Query({ schema: uptimeQuery }) query: UptimeQuery): Promise<UptimeAnswer> {
     return { items: await this.uptimes.read(query) };
   }

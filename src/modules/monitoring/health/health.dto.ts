@@ -37,9 +37,13 @@ export const detailedAnswer = healthAnswer.extend({
   activeAlerts: z.null().describe('null until alerts are there'),
   instance: z.string(),
 });
-export type DetailedAnswer = Omit<z.infer<typeof detailedAnswer>, 'metrics'> & { readonly metrics: object | null };
+export type DetailedAnswer = Omit<z.infer<typeof detailedAnswer>, 'metrics'> & {
+  readonly metrics: object | null;
+};
 
-export const uptimeQuery = z.strictObject({ component: plainText(128).optional(), ...rangeQuery }).refine(inOrder, RANGE_FAULT);
+export const uptimeQuery = z
+  .strictObject({ component: plainText(128).optional(), ...rangeQuery })
+  .refine(inOrder, RANGE_FAULT);
 export type UptimeQuery = z.infer<typeof uptimeQuery>;
 
 export const uptimeAnswer = z.object({
@@ -50,7 +54,12 @@ export const uptimeAnswer = z.object({
       degradedMs: z.number(),
       downMs: z.number(),
       unknownMs: z.number(),
-      upPercent: z.number().nullable().describe('upMs of the window since the component was first seen; degraded and unknown do not count as up'),
+      upPercent: z
+        .number()
+        .nullable()
+        .describe(
+          'upMs of the window since the component was first seen; degraded and unknown do not count as up',
+        ),
       incidents: z.int(),
       mttrMs: z.number().nullable(),
     }),
@@ -63,7 +72,9 @@ export const indexAnswer = z.object({
 });
 export type IndexAnswer = z.infer<typeof indexAnswer>;
 
-export const summaryQuery = z.strictObject({ type: z.enum(['basic', 'detailed', 'metrics', 'alerts', 'cache']).default('basic') });
+export const summaryQuery = z.strictObject({
+  type: z.enum(['basic', 'detailed', 'metrics', 'alerts', 'cache']).default('basic'),
+});
 export type SummaryQuery = z.infer<typeof summaryQuery>;
 
 export const dashboardAnswer = z.object({

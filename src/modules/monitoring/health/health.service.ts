@@ -74,7 +74,18 @@ export class HealthService {
   }
 
   private componentOf(view: ComponentView): ComponentAnswer {
-    const { name, status, critical, latencyMs, checkedAtMs, ageMs, stale, sinceMs, consecutiveFailures, errorCode } = view;
+    const {
+      name,
+      status,
+      critical,
+      latencyMs,
+      checkedAtMs,
+      ageMs,
+      stale,
+      sinceMs,
+      consecutiveFailures,
+      errorCode,
+    } = view;
     return {
       name,
       status,

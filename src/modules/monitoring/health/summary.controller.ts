@@ -1,7 +1,17 @@
 import { Get, Header, Query, Req, Res } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { Answers, Authenticator, authorize, credentialsOf, NotFoundError, Public, RestController, UnauthenticatedError, type AccessPolicy } from '../../../core/index.js';
+import {
+  Answers,
+  Authenticator,
+  authorize,
+  credentialsOf,
+  NotFoundError,
+  Public,
+  RestController,
+  UnauthenticatedError,
+  type AccessPolicy,
+} from '../../../core/index.js';
 import { Collector } from '../metrics/collector.js';
 import { summaryQuery, type SummaryQuery } from './health.dto.js';
 import { HealthService } from './health.service.js';
@@ -24,7 +34,10 @@ export class SummaryController {
   @Get()
   @Public()
   @Header('Cache-Control', 'no-store')
-  @Answers(200, 'The documents of monitoring by type: basic is open, the others need a viewer; 503 while critical or down')
+  @Answers(
+    200,
+    'The documents of monitoring by type: basic is open, the others need a viewer; 503 while critical or down',
+  )
   async show(
     @Query({ schema: summaryQuery }) { type }: SummaryQuery,
     @Req() request: FastifyRequest,

@@ -19,7 +19,9 @@ export class UptimeService implements OnApplicationBootstrap {
     private readonly clock: Clock,
     private readonly shutdown: Shutdown,
   ) {
-    this.ticker = new Ticker({ name: 'uptime-24h', intervalMs: REFRESH_INTERVAL_MS }, clock, () => this.refresh());
+    this.ticker = new Ticker({ name: 'uptime-24h', intervalMs: REFRESH_INTERVAL_MS }, clock, () =>
+      this.refresh(),
+    );
   }
 
   async onApplicationBootstrap(): Promise<void> {
@@ -37,15 +39,22 @@ export class UptimeService implements OnApplicationBootstrap {
    * Per component, by name. The window ends now at the latest.
    * @throws ValidationFailedError when it would end before it begins
    */
-  async read(range: { component?: string | undefined; from?: Date | undefined; to?: Date | undefined }): Promise<Uptime[]> {
+  async read(range: {
+    component?: string | undefined;
+    from?: Date | undefined;
+    to?: Date | undefined;
+  }): Promise<Uptime[]> {
     const now = this.clock.now();
     const toMs = Math.min(range.to?.getTime() ?? now, now);
     const fromMs = range.from?.getTime() ?? toMs - DEFAULT_WINDOW_MS;
-    if (fromMs >= toMs) throw new ValidationFailedError([{ path: 'from', message: 'must be in the past and before to' }]);
+    if (fromMs >= toMs)
+      throw new ValidationFailedError([{ path: 'from', message: 'must be in the past and before to' }]);
     const stored = await this.store.read(fromMs, toMs, range.component);
     return [...stored]
       .filter(([, { firstSeenMs }]) => firstSeenMs < toMs)
-      .map(([component, { intervals, firstSeenMs }]) => uptimeOf(component, intervals, { fromMs, toMs, firstSeenMs }));
+      .map(([component, { intervals, firstSeenMs }]) =>
+        uptimeOf(component, intervals, { fromMs, toMs, firstSeenMs }),
+      );
   }
 
   private async refresh(): Promise<void> {

@@ -59,7 +59,9 @@ export function uptimeOf(
 
 /** Cuts the window wherever any watcher changed its mind, and says what they saw together in each piece. */
 function slicesOf(intervals: readonly StatusInterval[], fromMs: number, toMs: number): Slice[] {
-  const inside = intervals.filter(({ startMs, endMs }) => startMs < toMs && endMs > fromMs && startMs < endMs);
+  const inside = intervals.filter(
+    ({ startMs, endMs }) => startMs < toMs && endMs > fromMs && startMs < endMs,
+  );
   const edges = inside.flatMap((interval) => [
     { atMs: Math.max(interval.startMs, fromMs), interval, opens: true },
     { atMs: Math.min(interval.endMs, toMs), interval, opens: false },

@@ -1,9 +1,23 @@
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
-import { ConflictError, Database, InstanceBus, isUniqueViolation, Leases, NotFoundError, type Lease, type Queryable } from '../../../../core/index.js';
+import {
+  ConflictError,
+  Database,
+  InstanceBus,
+  isUniqueViolation,
+  Leases,
+  NotFoundError,
+  type Lease,
+  type Queryable,
+} from '../../../../core/index.js';
 import type { ComponentState } from '../../health/component-state.js';
 import type { CheckBody } from '../checks.dto.js';
-import { componentOf, MAX_OUTSIDE_CHECKS, type CheckKind, type OutsideCheck } from '../outside-check.types.js';
+import {
+  componentOf,
+  MAX_OUTSIDE_CHECKS,
+  type CheckKind,
+  type OutsideCheck,
+} from '../outside-check.types.js';
 
 export const CHECKS_TOPIC = 'outside-checks';
 
@@ -27,7 +41,8 @@ export interface SharedState {
   readonly ageMs: number;
 }
 
-const COLUMNS = 'id, name, kind, target, interval_ms, timeout_ms, degraded_above_ms, critical, created_at, updated_at';
+const COLUMNS =
+  'id, name, kind, target, interval_ms, timeout_ms, degraded_above_ms, critical, created_at, updated_at';
 
 @Injectable()
 export class OutsideChecksStore {
@@ -67,7 +82,10 @@ export class OutsideChecksStore {
   /** What was seen of the check so far stays with it under its new name. */
   async replace(id: string, body: CheckBody): Promise<OutsideCheck> {
     return this.named(body.name, async (tx) => {
-      const [before] = await tx.query<{ name: string }>('SELECT name FROM vigia.outside_checks WHERE id = $1 FOR UPDATE', [id]);
+      const [before] = await tx.query<{ name: string }>(
+        'SELECT name FROM vigia.outside_checks WHERE id = $1 FOR UPDATE',
+        [id],
+      );
       if (!before) throw new NotFoundError('a check of this id');
       const [row] = await tx.query<CheckRow>(
         `UPDATE vigia.outside_checks SET name = $2, kind = $3, target = $4, interval_ms = $5, timeout_ms = $6, degraded_above_ms = $7,
@@ -76,7 +94,8 @@ export class OutsideChecksStore {
         [id, ...valuesOf(body)],
       );
       if (before.name !== body.name) {
-        const move = 'UPDATE vigia.component_status SET component = $2, ended_at = coalesce(ended_at, confirmed_at) WHERE component = $1';
+        const move =
+          'UPDATE vigia.component_status SET component = $2, ended_at = coalesce(ended_at, confirmed_at) WHERE component = $1';
         await tx.execute(move, [componentOf(before.name), componentOf(body.name)]);
       }
       return row;
@@ -85,7 +104,10 @@ export class OutsideChecksStore {
 
   async remove(id: string): Promise<void> {
     await this.database.transaction(async (tx) => {
-      const [row] = await tx.query<{ name: string }>('DELETE FROM vigia.outside_checks WHERE id = $1 RETURNING name', [id]);
+      const [row] = await tx.query<{ name: string }>(
+        'DELETE FROM vigia.outside_checks WHERE id = $1 RETURNING name',
+        [id],
+      );
       if (!row) throw new NotFoundError('a check of this id');
       await tx.execute('DELETE FROM vigia.component_status WHERE component = $1', [componentOf(row.name)]);
       await this.bus.publish(tx, CHECKS_TOPIC, id);
@@ -103,19 +125,30 @@ export class OutsideChecksStore {
   }
 
   /** Writes under the leader's lease: who lost it writes nothing. `also` writes in the same transaction. */
-  async writeStates(lease: Lease, states: readonly SharedState[], also: (tx: Queryable) => Promise<void>): Promise<void> {
+  async writeStates(
+    lease: Lease,
+    states: readonly SharedState[],
+    also: (tx: Queryable) => Promise<void>,
+  ): Promise<void> {
     await this.database.transaction(async (tx) => {
       await this.leases.assertHeld(tx, lease);
       await tx.execute(
         `UPDATE vigia.outside_checks c SET state = r.state, checked_at = clock_timestamp() - r.age_ms * interval '1 millisecond'
          FROM unnest($1::text[], $2::jsonb[], $3::double precision[]) AS r (name, state, age_ms) WHERE c.name = r.name`,
-        [states.map(({ name }) => name), states.map(({ state }) => JSON.stringify(state)), states.map(({ ageMs }) => ageMs)],
+        [
+          states.map(({ name }) => name),
+          states.map(({ state }) => JSON.stringify(state)),
+          states.map(({ ageMs }) => ageMs),
+        ],
       );
       await also(tx);
     });
   }
 
-  private async named(name: string, write: (tx: Queryable) => Promise<CheckRow | undefined>): Promise<OutsideCheck> {
+  private async named(
+    name: string,
+    write: (tx: Queryable) => Promise<CheckRow | undefined>,
+  ): Promise<OutsideCheck> {
     try {
       return await this.database.transaction(async (tx) => {
         const row = await write(tx);
@@ -124,13 +157,22 @@ export class OutsideChecksStore {
         return toCheck(row);
       });
     } catch (error) {
-      if (isUniqueViolation(error, 'uq_outside_checks_name')) throw new ConflictError(`there is a check named ${name} already`, 'CONFLICT', { cause: error });
+      if (isUniqueViolation(error, 'uq_outside_checks_name'))
+        throw new ConflictError(`there is a check named ${name} already`, 'CONFLICT', { cause: error });
       throw error;
     }
   }
 }
 
-function valuesOf({ name, kind, target, intervalMs, timeoutMs, degradedAboveMs, critical }: CheckBody): unknown[] {
+function valuesOf({
+  name,
+  kind,
+  target,
+  intervalMs,
+  timeoutMs,
+  degradedAboveMs,
+  critical,
+}: CheckBody): unknown[] {
   return [name, kind, target, intervalMs, timeoutMs, degradedAboveMs, critical];
 }
 

@@ -14,7 +14,10 @@ export function bucketCheck({ bucket, endpoint, region = 'us-east-1' }: Bucket):
   const open = async () => {
     const { HeadBucketCommand: Head, S3Client: Client } = await import('@aws-sdk/client-s3');
     const address = endpoint ? { endpoint, forcePathStyle: true } : {};
-    return { client: new Client({ region, maxAttempts: 1, ...address }), command: new Head({ Bucket: bucket }) };
+    return {
+      client: new Client({ region, maxAttempts: 1, ...address }),
+      command: new Head({ Bucket: bucket }),
+    };
   };
   return async ({ signal }) => {
     ready ??= open();

@@ -4,7 +4,13 @@ import { Clock, Database, RedisConnections } from '../../../../core/index.js';
 import { MonitoringConfig } from '../../metrics/config/monitoring-config.js';
 import { RequestRecorder } from '../../metrics/requests/request-recorder.js';
 import { MonitoringOptions } from '../../monitoring.options.js';
-import { CheckRunner, NothingKnownError, type CheckRun, type Degraded, type HealthCheck } from '../check-runner.js';
+import {
+  CheckRunner,
+  NothingKnownError,
+  type CheckRun,
+  type Degraded,
+  type HealthCheck,
+} from '../check-runner.js';
 import { CheckFailedError } from '../error-code.js';
 import { HealthInterval } from '../health-interval.js';
 import { WorkersProbe } from '../workers-probe.port.js';
@@ -40,17 +46,30 @@ export class OwnChecks implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    const databaseCheck = { intervalMs: () => DATABASE_INTERVAL_MS, timeoutMs: DATABASE_TIMEOUT_MS, critical: true };
+    const databaseCheck = {
+      intervalMs: () => DATABASE_INTERVAL_MS,
+      timeoutMs: DATABASE_TIMEOUT_MS,
+      critical: true,
+    };
     this.add(DATABASE, () => this.askDatabase(), databaseCheck);
     this.add('api', () => this.askRecorder(), { hidesLatency: true, failuresToDown: 1 });
-    if (this.redis.status !== 'absent') this.add('redis', () => this.askRedis(), { intervalMs: () => Math.min(this.interval.ms, REDIS_INTERVAL_MS) });
+    if (this.redis.status !== 'absent')
+      this.add('redis', () => this.askRedis(), {
+        intervalMs: () => Math.min(this.interval.ms, REDIS_INTERVAL_MS),
+      });
     if (this.options.s3) this.add('s3', bucketCheck(this.options.s3), { timeoutMs: LONG_TIMEOUT_MS });
     const workers = this.workersProbe();
     if (workers) this.add('workers', () => this.askWorkers(workers), { hidesLatency: true });
   }
 
   private add(name: string, run: CheckRun, settings: Partial<HealthCheck> = {}): void {
-    const defaults = { critical: false, intervalMs: () => this.interval.ms, timeoutMs: 2_500, failuresToDown: 2, passesToUp: 1 };
+    const defaults = {
+      critical: false,
+      intervalMs: () => this.interval.ms,
+      timeoutMs: 2_500,
+      failuresToDown: 2,
+      passesToUp: 1,
+    };
     this.runner.add({ ...defaults, ...settings, name, run });
   }
 
@@ -59,7 +78,8 @@ export class OwnChecks implements OnModuleInit {
     const startedMs = this.clock.monotonicMs();
     await this.database.query('SELECT 1', [], { timeoutMs: DATABASE_TIMEOUT_MS, readOnly: true });
     const tookMs = this.clock.monotonicMs() - startedMs;
-    if (tookMs > this.config.current().thresholds.databaseLatencyMs.warning) return { degraded: true, errorCode: 'SLOW' };
+    if (tookMs > this.config.current().thresholds.databaseLatencyMs.warning)
+      return { degraded: true, errorCode: 'SLOW' };
   }
 
   private async askRedis(): Promise<void> {
@@ -81,7 +101,10 @@ export class OwnChecks implements OnModuleInit {
 
   /** A heartbeat that a processed job wrote: connections and counts look well while nothing is worked off. */
   private async askWorkers(workers: WorkersProbe): Promise<Degraded | void> {
-    const [heartbeatAtMs, waitingMs] = await Promise.all([workers.lastHeartbeatAtMs(), workers.oldestWaitingAgeMs()]);
+    const [heartbeatAtMs, waitingMs] = await Promise.all([
+      workers.lastHeartbeatAtMs(),
+      workers.oldestWaitingAgeMs(),
+    ]);
     if (heartbeatAtMs === null) throw new NothingKnownError();
     if (this.clock.now() - heartbeatAtMs > HEARTBEAT_LATE_MS) throw new CheckFailedError('HEARTBEAT_LATE');
     if (waitingMs > QUEUE_LATE_MS) return { degraded: true, errorCode: 'QUEUE_LATE' };

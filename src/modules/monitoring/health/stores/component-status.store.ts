@@ -65,14 +65,19 @@ export class ComponentStatusStore {
   }
 
   async closeLeftOpen(instance: string): Promise<void> {
-    await this.database.execute('UPDATE vigia.component_status SET ended_at = confirmed_at WHERE instance = $1 AND ended_at IS NULL', [instance]);
+    await this.database.execute(
+      'UPDATE vigia.component_status SET ended_at = confirmed_at WHERE instance = $1 AND ended_at IS NULL',
+      [instance],
+    );
   }
 
   /** The same for outside targets, when their watching passes to another leader. */
   async closeShared(lease: Lease): Promise<void> {
     await this.database.transaction(async (tx) => {
       await this.leases.assertHeld(tx, lease);
-      await tx.execute('UPDATE vigia.component_status SET ended_at = confirmed_at WHERE instance IS NULL AND ended_at IS NULL');
+      await tx.execute(
+        'UPDATE vigia.component_status SET ended_at = confirmed_at WHERE instance IS NULL AND ended_at IS NULL',
+      );
     });
   }
 
@@ -83,17 +88,29 @@ export class ComponentStatusStore {
   async read(fromMs: number, toMs: number, component?: string): Promise<Map<string, StoredUptime>> {
     const values = [new Date(fromMs), new Date(toMs), component ?? null];
     const [first, rows] = await Promise.all([this.firstSeen(component), this.intervals(values)]);
-    if (rows.length > MAX_INTERVALS_READ) throw new VigiaError(400, 'RANGE_TOO_WIDE', 'too many status changes in this range; ask for a shorter one');
+    if (rows.length > MAX_INTERVALS_READ)
+      throw new VigiaError(
+        400,
+        'RANGE_TOO_WIDE',
+        'too many status changes in this range; ask for a shorter one',
+      );
     const byComponent = new Map<string, StatusInterval[]>([...first.keys()].map((name) => [name, []]));
     for (const row of rows) byComponent.get(row.component)?.push(row);
-    return new Map([...byComponent].map(([name, intervals]) => [name, { intervals, firstSeenMs: first.get(name) ?? fromMs }]));
+    return new Map(
+      [...byComponent].map(([name, intervals]) => [
+        name,
+        { intervals, firstSeenMs: first.get(name) ?? fromMs },
+      ]),
+    );
   }
 
   /** Removes what is too old, and of a flapping component what is too much. */
   async prune(lease: Lease): Promise<number> {
     return this.database.transaction(async (tx) => {
       await this.leases.assertHeld(tx, lease);
-      const old = await tx.execute(`DELETE FROM vigia.component_status WHERE confirmed_at < clock_timestamp() - interval '${RETENTION}'`);
+      const old = await tx.execute(
+        `DELETE FROM vigia.component_status WHERE confirmed_at < clock_timestamp() - interval '${RETENTION}'`,
+      );
       const excess = await tx.execute(
         `DELETE FROM vigia.component_status WHERE id IN (
            SELECT id FROM (
@@ -116,13 +133,25 @@ export class ComponentStatusStore {
   }
 
   private async intervals(values: readonly unknown[]): Promise<StatusInterval[]> {
-    const rows = await this.database.query<{ component: string; instance: string | null; status: StatusRow['status']; started_at: Date; end_at: Date }>(
+    const rows = await this.database.query<{
+      component: string;
+      instance: string | null;
+      status: StatusRow['status'];
+      started_at: Date;
+      end_at: Date;
+    }>(
       `SELECT component, instance, status, started_at, end_at
        FROM (SELECT *, ${END} AS end_at FROM vigia.component_status WHERE started_at < $2 AND ($3::text IS NULL OR component = $3)) i
        WHERE end_at > $1 ORDER BY started_at LIMIT ${MAX_INTERVALS_READ + 1}`,
       values,
       { readOnly: true },
     );
-    return rows.map(({ component, instance, status, started_at, end_at }) => ({ component, instance, status, startMs: started_at.getTime(), endMs: end_at.getTime() }));
+    return rows.map(({ component, instance, status, started_at, end_at }) => ({
+      component,
+      instance,
+      status,
+      startMs: started_at.getTime(),
+      endMs: end_at.getTime(),
+    }));
   }
 }
