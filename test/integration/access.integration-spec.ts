@@ -52,7 +52,7 @@ describe('the first administrator', () => {
       `INSERT INTO vigia.users (id, email, name, role, tier, password_hash) VALUES (gen_random_uuid(), 'rival@x', 'Rival', 'admin', 'free', 'h')`,
     );
     const starting = start(target.url);
-    const waits = `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`;
+    const waits = `SELECT 1 FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE NOT granted AND datname = current_database()`;
     await Promise.race([starting, eventually(async () => (await rival.query(waits)).rows.length > 0)]);
     await rival.query('COMMIT');
     await rival.end();
