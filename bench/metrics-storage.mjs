@@ -21,6 +21,8 @@ const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const ROUNDS = 31;
 const NOW_MS = Math.floor(Date.now() / HOUR_MS) * HOUR_MS;
+/** What a budget missed, to say so by the exit code. */
+const missed = [];
 const ORIGINAL_SAMPLES = DAYS * (DAY_MS / TICK_MS) * METRICS;
 
 const name = `bench_metrics_${process.pid}`;
@@ -32,6 +34,10 @@ try {
 } finally {
   await database.close();
   await onServer(`DROP DATABASE ${name} WITH (FORCE)`);
+}
+if (missed.length > 0) {
+  console.log(`\nmissed: ${missed.join('; ')}`);
+  process.exitCode = 1;
 }
 
 async function run() {
@@ -74,6 +80,7 @@ async function measureWrites(sink) {
     tookMs.push(performance.now() - startedMs);
   }
   pg.Client.prototype.query = query;
+  within('statements per snapshot', sent.length / 200, 1);
   console.log(
     `statements per snapshot of ${METRICS} metrics: ${sent.length / 200} (durable, p50 ${median(tookMs).toFixed(2)} ms)`,
   );
@@ -217,6 +224,7 @@ async function compare(title, rangeMs, history, mustMs) {
       if (round >= 0) took[key].push(performance.now() - startedMs);
     }
   }
+  within(title, median(took.ours), mustMs);
   console.log(`\n${title}: ${points} points, p50 of ${ROUNDS} interleaved rounds`);
   for (const [key, times] of Object.entries(took)) {
     const must =
@@ -357,6 +365,10 @@ async function onServer(sql) {
   await client.connect();
   await client.query(sql);
   await client.end();
+}
+
+function within(what, figure, must) {
+  if (figure > must) missed.push(`${what}: ${figure.toFixed(2)} instead of ${must}`);
 }
 
 function perSample(bytes) {
