@@ -113,17 +113,15 @@ describe('outside checks at work', () => {
     await once(inner.listen(0, '127.0.0.2'), 'listening');
     // Past the early refusal of POST, as a name that resolves there would be.
     for (const [i, target] of [`http://127.0.0.2:${portOf(inner)}/`, `http://localtest.invalid/`].entries())
-      await first.app
-        .get(OutsideChecksStore)
-        .create({
-          name: `ssrf-${i}`,
-          kind: 'http',
-          target,
-          intervalMs: 1_000,
-          timeoutMs: 500,
-          degradedAboveMs: 500,
-          critical: false,
-        });
+      await first.app.get(OutsideChecksStore).create({
+        name: `ssrf-${i}`,
+        kind: 'http',
+        target,
+        intervalMs: 1_000,
+        timeoutMs: 500,
+        degradedAboveMs: 500,
+        critical: false,
+      });
     await becomes(first, 'ssrf-0', { status: 'down', errorCode: 'ADDRESS_FORBIDDEN' });
     expect(hits - before).toBeLessThan(1_000);
     inner.close();
@@ -177,6 +175,8 @@ describe('outside checks at work', () => {
     await eventually(() => service.getHealthStatus().checks.search?.status === 'up');
     expect(() => service.registerHealthCheck('search', () => undefined)).toThrow(RangeError);
     expect(() => service.registerHealthCheck('check:x', () => undefined)).toThrow(RangeError);
+    for (let i = 1; i < 50; i++) service.registerHealthCheck(`more-${i}`, () => undefined);
+    expect(() => service.registerHealthCheck('one-more', () => undefined)).toThrow('50');
   });
 
   it('are bounded in number', async () => {

@@ -26,9 +26,14 @@ export interface HealthCheckOptions {
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
 
+/** So many checks may be registered; the runner has place for these, our own and 200 outside targets. */
+export const MAX_REGISTERED_CHECKS = 50;
+
 /** Monitoring as other code uses it. */
 @Injectable()
 export class MonitoringService {
+  private registered = 0;
+
   constructor(
     private readonly health: HealthService,
     private readonly monitor: HealthMonitor,
@@ -62,12 +67,15 @@ export class MonitoringService {
   /**
    * Watches something of yours as a component. `check` rejects when it fails; it may return
    * `{ degraded: true }` or the result of a Terminus indicator.
-   * @throws RangeError for a name that is taken or malformed
+   * @throws RangeError for a name that is taken or malformed, or beyond 50 checks
    */
   registerHealthCheck(name: string, check: CheckRun, options: HealthCheckOptions = {}): void {
     if (!NAME.test(name) || name.startsWith('check:'))
       throw new RangeError('a check is named by 1–128 of A–Z, a–z, 0–9 and ._:- and not check:…');
     if (this.runner.stateOf(name)) throw new RangeError(`there is a health check named ${name} already`);
+    if (this.registered >= MAX_REGISTERED_CHECKS)
+      throw new RangeError(`${MAX_REGISTERED_CHECKS} health checks are registered already`);
+    this.registered += 1;
     const {
       intervalMs,
       critical = false,

@@ -10,17 +10,20 @@ import {
   Ticker,
   type Lease,
 } from '../../../core/index.js';
+import { CheckFailedError } from '../health/error-code.js';
 import { CheckRunner, type HealthCheck } from '../health/check-runner.js';
 import { ComponentHistory } from '../health/component-history.js';
 import { ComponentStatusStore } from '../health/stores/component-status.store.js';
 import { componentOf, type OutsideCheck } from './outside-check.types.js';
 import { probe } from './outside-probes.js';
 import { CHECKS_TOPIC, OutsideChecksStore, type SharedState } from './stores/outside-checks.store.js';
-import { parseTarget } from './target.js';
+import { parseTarget, TargetInvalidError, type Target } from './target.js';
 
 const SYNC_INTERVAL_MS = 2_000;
 /** A result travels by one write of the leader and one read here. */
 const SYNC_SLACK_MS = 3 * SYNC_INTERVAL_MS;
+/** The bus brings a change at once; this finds one whose reading failed just then. */
+const RESYNC_INTERVAL_MS = 30_000;
 const PRUNE_INTERVAL_MS = 3_600_000;
 const FAILURES_TO_DOWN = 2;
 const PASSES_TO_UP = 1;
@@ -35,7 +38,8 @@ export class OutsideWatcher implements OnModuleInit, OnApplicationBootstrap {
   private readonly loop: LeaderLoop;
   private readonly follower: Ticker;
   private readonly known = new Map<string, { readonly name: string; readonly version: number }>();
-  private token: number | undefined;
+  private lease: Lease | undefined;
+  private syncedMs = -Infinity;
   private prunedMs: number | undefined;
   private syncing: Promise<void> = Promise.resolve();
 
@@ -83,11 +87,18 @@ export class OutsideWatcher implements OnModuleInit, OnApplicationBootstrap {
   }
 
   private async stop(): Promise<void> {
-    await Promise.all([this.loop.stop(), this.follower.stop()]);
+    await this.follower.stop();
+    try {
+      // The next leader takes the time since our last confirmation for unwatched, so confirm all of it.
+      if (this.lease && this.loop.isLeader) await this.write(this.lease, true);
+    } finally {
+      await this.loop.stop();
+    }
   }
 
   private async reread(): Promise<void> {
     const checks = await this.store.list();
+    this.syncedMs = this.clock.monotonicMs();
     const ids = new Set(checks.map(({ id }) => id));
     for (const [id, { name }] of this.known) if (!ids.has(id)) this.unwatch(id, name);
     for (const check of checks) this.watch(check);
@@ -109,7 +120,6 @@ export class OutsideWatcher implements OnModuleInit, OnApplicationBootstrap {
   }
 
   private toHealthCheck(check: OutsideCheck): HealthCheck {
-    const target = parseTarget(check.kind, check.target);
     return {
       name: componentOf(check.name),
       critical: check.critical,
@@ -120,33 +130,45 @@ export class OutsideWatcher implements OnModuleInit, OnApplicationBootstrap {
       degradedAboveMs: check.degradedAboveMs,
       slackMs: SYNC_SLACK_MS,
       isOurs: () => this.loop.isLeader,
-      run: ({ signal }) => probe(target, this.guard, signal),
+      run: ({ signal }) => probe(targetOf(check), this.guard, signal),
     };
   }
 
   private async lead(lease: Lease): Promise<void> {
-    if (lease.token !== this.token) await this.takeOver(lease);
-    await this.store.writeStates(lease, this.ownStates(), (tx) => this.history.flush(tx, 'shared'));
+    if (lease.token !== this.lease?.token) await this.takeOver(lease);
+    await this.write(lease);
     await this.pruneHourly(lease);
+    await this.resync();
   }
 
   private async takeOver(lease: Lease): Promise<void> {
     this.history.yieldShared();
     await this.statusStore.closeShared(lease);
     await this.adoptAll();
-    this.token = lease.token;
+    this.lease = lease;
   }
 
   private async follow(): Promise<void> {
     if (this.loop.isLeader) return;
-    if (this.token !== undefined) this.history.yieldShared();
-    this.token = undefined;
+    if (this.lease !== undefined) this.history.yieldShared();
+    this.lease = undefined;
     await this.adoptAll();
+    await this.resync();
   }
 
   private async adoptAll(): Promise<void> {
     for (const { name, state, ageMs } of await this.store.readStates())
       this.runner.adopt(componentOf(name), state, ageMs);
+  }
+
+  private async resync(): Promise<void> {
+    if (this.clock.monotonicMs() - this.syncedMs >= RESYNC_INTERVAL_MS) await this.sync();
+  }
+
+  private write(lease: Lease, confirmAll = false): Promise<void> {
+    return this.store.writeStates(lease, this.ownStates(), (tx) =>
+      this.history.flush(tx, 'shared', confirmAll),
+    );
   }
 
   private ownStates(): SharedState[] {
@@ -162,5 +184,14 @@ export class OutsideWatcher implements OnModuleInit, OnApplicationBootstrap {
     if (this.prunedMs !== undefined && now - this.prunedMs < PRUNE_INTERVAL_MS) return;
     await this.statusStore.prune(lease);
     this.prunedMs = now;
+  }
+}
+
+/** A stored target that this version cannot read is the check's failure, not ours. */
+function targetOf({ kind, target }: OutsideCheck): Target {
+  try {
+    return parseTarget(kind, target);
+  } catch (error) {
+    throw error instanceof TargetInvalidError ? new CheckFailedError('TARGET_INVALID') : error;
   }
 }

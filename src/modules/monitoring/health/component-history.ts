@@ -83,12 +83,12 @@ export class ComponentHistory {
   }
 
   /** Writes what is new; repeated as a whole if it fails, since rows are keyed by their id. */
-  async flush(tx: Queryable, scope: 'own' | 'shared'): Promise<void> {
+  async flush(tx: Queryable, scope: 'own' | 'shared', confirmAll = false): Promise<void> {
     const belongs = ({ instance }: OpenInterval) => (instance === null) === (scope === 'shared');
     const nowMs = this.clock.monotonicMs();
     const closed = this.closed.filter(belongs);
     const due = [...this.open.values()].filter(
-      (one) => belongs(one) && nowMs - one.flushedMs >= CONFIRM_EVERY_MS,
+      (one) => belongs(one) && (confirmAll || nowMs - one.flushedMs >= CONFIRM_EVERY_MS),
     );
     if (closed.length + due.length === 0) return;
     await this.store.save(tx, [...closed, ...due]);

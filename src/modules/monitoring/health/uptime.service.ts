@@ -7,6 +7,8 @@ const DAY_MS = 86_400_000;
 const DEFAULT_WINDOW_MS = 30 * DAY_MS;
 /** How old the uptimes beside each component may be: they are shown on every poll and must cost no query. */
 const REFRESH_INTERVAL_MS = 60_000;
+/** Until there is anything to show. */
+const FIRST_REFRESH_INTERVAL_MS = 5_000;
 
 /** What the components were over time, as all instances saw them. */
 @Injectable()
@@ -19,7 +21,7 @@ export class UptimeService implements OnApplicationBootstrap {
     private readonly clock: Clock,
     private readonly shutdown: Shutdown,
   ) {
-    this.ticker = new Ticker({ name: 'uptime-24h', intervalMs: REFRESH_INTERVAL_MS }, clock, () =>
+    this.ticker = new Ticker({ name: 'uptime-24h', intervalMs: FIRST_REFRESH_INTERVAL_MS }, clock, () =>
       this.refresh(),
     );
   }
@@ -59,6 +61,7 @@ export class UptimeService implements OnApplicationBootstrap {
 
   private async refresh(): Promise<void> {
     const items = await this.read({ from: new Date(this.clock.now() - DAY_MS) });
+    if (items.length > 0) this.ticker.setInterval(REFRESH_INTERVAL_MS);
     this.lastDay = new Map(items.map(({ component, upPercent }) => [component, upPercent]));
   }
 }
