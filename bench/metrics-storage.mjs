@@ -8,6 +8,7 @@ import { settingsOf } from '../.cache/bench/src/modules/monitoring/metrics/confi
 import { HistoryService } from '../.cache/bench/src/modules/monitoring/metrics/history/history.service.js';
 import { HistoryStore } from '../.cache/bench/src/modules/monitoring/metrics/history/history.store.js';
 import { LatencyStore } from '../.cache/bench/src/modules/monitoring/metrics/history/latency.store.js';
+import { WideQuestions } from '../.cache/bench/src/modules/monitoring/metrics/history/wide-questions.js';
 import { RetentionStore } from '../.cache/bench/src/modules/monitoring/metrics/rollup/retention.store.js';
 import { RollupStore } from '../.cache/bench/src/modules/monitoring/metrics/rollup/rollup.store.js';
 import { PostgresMetricsSink } from '../.cache/bench/src/modules/monitoring/metrics/stores/postgres-metrics-sink.js';
@@ -51,9 +52,11 @@ async function run() {
   await fillOurs();
   await fillPeers();
   await printSizes();
+  const wide = new WideQuestions();
   const history = new HistoryService(
-    new HistoryStore(database),
+    new HistoryStore(database, wide),
     new LatencyStore(database),
+    wide,
     dictionary,
     { current: () => settingsOf({}, {}, 0) },
     clock,

@@ -333,6 +333,27 @@ describe('metrics over time', () => {
     ).toEqual([{ instance: 'a', name: 'cpu.usage_percent', value: 12.3 }]);
   });
 
+  it('refuses a question that takes too long, within 2 s, and frees its connection', async () => {
+    await storage.sink.store(tick(storage.clock.now(), { 'cpu.usage_percent': 1 }));
+    const question = {
+      names: ['cpu.usage_percent'],
+      from: new Date(storage.clock.now() - 700 * DAY_MS),
+      points: 2000,
+    };
+    await storage.database.transaction(async (tx) => {
+      // Stands for a table so large that reading it takes minutes.
+      await tx.execute('LOCK TABLE vigia.metric_hours IN ACCESS EXCLUSIVE MODE');
+      const startedMs = performance.now();
+      const outcomes = await Promise.allSettled(
+        Array.from({ length: 12 }, () => storage.history.read(question)),
+      );
+      expect(performance.now() - startedMs).toBeLessThan(2_000);
+      for (const outcome of outcomes)
+        expect(outcome).toMatchObject({ reason: { status: 400, code: 'RANGE_TOO_WIDE' } });
+    });
+    expect((await storage.history.read(question)).series).toHaveLength(1);
+  });
+
   it('refuses a name that nothing knows, and answers one that has no sample yet', async () => {
     await expect(storage.history.read({ names: ['no.such_metric'], points: 300 })).rejects.toMatchObject({
       status: 404,

@@ -10,6 +10,7 @@ import { HistoryService } from '../../src/modules/monitoring/metrics/history/his
 import { HistoryStore } from '../../src/modules/monitoring/metrics/history/history.store.js';
 import { LatencyStore } from '../../src/modules/monitoring/metrics/history/latency.store.js';
 import { PerformanceService } from '../../src/modules/monitoring/metrics/history/performance.service.js';
+import { WideQuestions } from '../../src/modules/monitoring/metrics/history/wide-questions.js';
 import type { Snapshot, TickRecord } from '../../src/modules/monitoring/metrics/metrics.types.js';
 import { LatencyHistogram } from '../../src/modules/monitoring/metrics/requests/latency-histogram.js';
 import { RetentionService } from '../../src/modules/monitoring/metrics/rollup/retention.service.js';
@@ -60,8 +61,16 @@ export function metricsStorageOn(
   const businessStore = new BusinessStore(database);
   const gauges = new BusinessGauges(businessStore, clock, shutdown, new SnapshotSources());
   const business = new BusinessService(businessStore, dictionary, gauges, config, clock);
+  const wide = new WideQuestions();
   const latencies = new LatencyStore(database);
-  const history = new HistoryService(new HistoryStore(database), latencies, dictionary, config, clock);
+  const history = new HistoryService(
+    new HistoryStore(database, wide),
+    latencies,
+    wide,
+    dictionary,
+    config,
+    clock,
+  );
   const performance = new PerformanceService(latencies, clock);
   const lease = async (): Promise<Lease> => (await leases.acquire('metrics-test', instanceId, 60_000))!;
   const roll = async () => roller.run(await lease());

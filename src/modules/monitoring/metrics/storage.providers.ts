@@ -12,6 +12,7 @@ import { LatencyStore } from './history/latency.store.js';
 import { MetricNames } from './history/metric-names.js';
 import { PerformanceController } from './history/performance.controller.js';
 import { PerformanceService } from './history/performance.service.js';
+import { WideQuestions } from './history/wide-questions.js';
 import { MetricsSink } from './metrics-sink.port.js';
 import { RetentionService } from './rollup/retention.service.js';
 import { RetentionStore } from './rollup/retention.store.js';
@@ -32,6 +33,7 @@ export const METRICS_STORAGE_PROVIDERS: readonly Provider[] = [
   BusinessStore,
   BusinessGauges,
   BusinessService,
+  WideQuestions,
   HistoryStore,
   LatencyStore,
   HistoryService,

@@ -11,6 +11,7 @@ import { HistoryStore, type HistoryMetric, type HistoryPoint, type HistoryRange 
 import { LatencyStore } from './latency.store.js';
 import { describe, isCatalogued } from './metric-names.js';
 import { floorTo, planOf, type Plan, type TierOffer } from './plan.js';
+import { WideQuestions } from './wide-questions.js';
 
 export interface HistoryQuestion {
   readonly names: readonly string[];
@@ -45,6 +46,7 @@ export class HistoryService {
   constructor(
     private readonly store: HistoryStore,
     private readonly latencies: LatencyStore,
+    private readonly wide: WideQuestions,
     private readonly dictionary: SeriesDictionary,
     private readonly config: MonitoringConfig,
     private readonly clock: Clock,
@@ -144,13 +146,22 @@ export class HistoryService {
     plan: Plan,
   ): Promise<Map<string, SeriesHistory>> {
     const wanted = names.filter((name) => percentileOf(name) !== null);
+    if (wanted.length === 0) return new Map();
+    // Sketches fill memory, whatever the range: all such questions count as wide.
+    return this.wide.run(() => this.quantilesOf(wanted, range, plan));
+  }
+
+  private async quantilesOf(
+    names: readonly string[],
+    range: HistoryRange,
+    plan: Plan,
+  ): Promise<Map<string, SeriesHistory>> {
     const histories = new Map<string, SeriesHistory>();
-    if (wanted.length === 0) return histories;
     const unitMs = plan.tier === 'hour' ? HOUR_MS : MINUTE_MS;
     const whole = { ...range, fromMs: floorTo(range.fromMs, unitMs), which: 'all' as const };
     const buckets =
       plan.tier === 'hour' ? await this.latencies.hours(whole) : await this.latencies.minutes(whole);
-    for (const name of wanted) {
+    for (const name of names) {
       const points = await quantilePoints(buckets, percentileOf(name) ?? 0, plan.stepMs, range.fromMs);
       histories.set(name, { definition: describe(name), labels: {}, points });
     }

@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { Database, sqlState, VigiaError } from '../../../../core/index.js';
+import { Database, sqlState, type Queryable } from '../../../../core/index.js';
 import { MAX_SERIES } from './history.dto.js';
 import { floorTo, type Plan, type Tier } from './plan.js';
+import { RangeTooWideError, WideQuestions } from './wide-questions.js';
 
 export interface HistoryPoint {
   readonly atMs: number;
@@ -26,18 +27,8 @@ export interface HistoryRange {
   readonly instance: string | null;
 }
 
-export class RangeTooWideError extends VigiaError {
-  constructor() {
-    super(
-      400,
-      'RANGE_TOO_WIDE',
-      'this range holds too much to answer in time: ask for less time, fewer names or one instance',
-    );
-  }
-}
-
 /** The widest question that is answered at all; a bound on what one request may cost. */
-const STATEMENT_TIMEOUT_MS = 1_900;
+const STATEMENT_TIMEOUT_MS = 1_500;
 const QUERY_CANCELED = '57014';
 /** So few buckets of one instance are read in milliseconds; watching them would cost two round trips. */
 const UNWATCHED_BUCKETS = 10_000;
@@ -59,7 +50,10 @@ interface PointRow {
  */
 @Injectable()
 export class HistoryStore {
-  constructor(private readonly database: Database) {}
+  constructor(
+    private readonly database: Database,
+    private readonly wide: WideQuestions,
+  ) {}
 
   /** The interval between ticks in the range, the longest if it was changed; null without ticks. */
   async longestIntervalMs(fromMs: number, toMs: number): Promise<number | null> {
@@ -74,7 +68,7 @@ export class HistoryStore {
   /**
    * Points by the number of their series, in order of time, for all label sets of the metrics (the
    * first 100). A step without samples has no point.
-   * @throws RangeTooWideError when it takes longer than 1.9 s
+   * @throws RangeTooWideError when it takes too long: see WideQuestions
    */
   async read(
     metrics: readonly HistoryMetric[],
@@ -108,15 +102,17 @@ export class HistoryStore {
   /** A wide question is ended by the server when it takes too long, instead of holding a connection. */
   private async askWatched(sql: string, values: readonly unknown[]): Promise<PointRow[]> {
     try {
-      return await this.database.transaction(async (tx) => {
-        await tx.execute(`SET LOCAL statement_timeout = ${STATEMENT_TIMEOUT_MS}`);
-        return tx.query<PointRow>(sql, values);
-      });
+      return await this.wide.run(() => this.database.transaction((tx) => watched(tx, sql, values)));
     } catch (error) {
       if (sqlState(error) === QUERY_CANCELED) throw new RangeTooWideError();
       throw error;
     }
   }
+}
+
+async function watched(tx: Queryable, sql: string, values: readonly unknown[]): Promise<PointRow[]> {
+  await tx.execute(`SET LOCAL statement_timeout = ${STATEMENT_TIMEOUT_MS}`);
+  return tx.query<PointRow>(sql, values);
 }
 
 // Parameters: $1 names, $2 from, $3 to, $4 instance or null.

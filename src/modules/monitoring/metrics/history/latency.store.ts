@@ -2,8 +2,8 @@ import { Injectable } from '@nestjs/common';
 import { Database } from '../../../../core/index.js';
 import type { RouteMinute } from '../metrics.types.js';
 import { ROUTE_COLUMNS, toRouteMinute, type RouteRow } from '../stores/route-columns.js';
-import { RangeTooWideError } from './history.store.js';
 import { floorTo } from './plan.js';
+import { RangeTooWideError } from './wide-questions.js';
 
 /** What routes did in one bucket, on one instance and boot. */
 export interface RouteBucket extends RouteMinute {
