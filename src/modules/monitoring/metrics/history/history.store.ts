@@ -28,7 +28,7 @@ export interface HistoryRange {
 }
 
 /** The widest question that is answered at all; a bound on what one request may cost. */
-const STATEMENT_TIMEOUT_MS = 1_500;
+const STATEMENT_TIMEOUT_MS = 1_200;
 const QUERY_CANCELED = '57014';
 /** So few buckets of one instance are read in milliseconds; watching them would cost two round trips. */
 const UNWATCHED_BUCKETS = 10_000;
@@ -37,7 +37,7 @@ const HOUR_MS = 3_600_000;
 
 interface PointRow {
   id: number;
-  at: Date;
+  at_ms: number;
   lo: number;
   mean: number;
   hi: number;
@@ -211,8 +211,8 @@ const LEVELS: Merge = (step) => `
  * of the sum, and equal them where there is one instance or a bucket is a single tick. Buckets weigh
  * by their longest presence, so that an instance which began in mid-bucket does not count half.
  */
-const AMOUNTS: Merge = (step) => `,
-  whole AS (
+const AMOUNTS: Merge = (step) => `
+  WITH whole AS (
     SELECT id, bucket, min(lo) AS lo, sum(mean * n) / sum(n) AS mean, max(hi) AS hi, sum(n) AS n
     FROM parts GROUP BY id, bucket, instance),
   added AS (
@@ -235,7 +235,8 @@ function statementOf({ tier, unitMs, stepMs }: Plan, merge: Merge, business: boo
       WHERE kind IN ('hour', 'business') AND bucket >= $2 AND bucket < $3
       UNION SELECT date_bin(${HOUR}, bucket, 'epoch'), instance FROM due_minutes),
     parts AS (${parts.join(' UNION ALL ')})
-    ${merge(`date_bin(interval '${stepMs} milliseconds', bucket, 'epoch')`)}`;
+    SELECT id, (extract(epoch FROM at) * 1000)::float8 AS at_ms, lo, mean, hi, n
+    FROM (${merge(`date_bin(interval '${stepMs} milliseconds', bucket, 'epoch')`)}) AS steps`;
 }
 
 function parametersOf(metrics: readonly HistoryMetric[], range: HistoryRange, plan: Plan): unknown[] {
@@ -247,8 +248,8 @@ function parametersOf(metrics: readonly HistoryMetric[], range: HistoryRange, pl
 
 function byId(rows: readonly PointRow[], fromMs: number): Map<number, HistoryPoint[]> {
   const points = new Map<number, HistoryPoint[]>();
-  for (const { id, at, lo, mean, hi, n } of rows) {
-    const point = { atMs: Math.max(at.getTime(), fromMs), min: lo, avg: mean, max: hi, count: n };
+  for (const { id, at_ms: atMs, lo, mean, hi, n } of rows) {
+    const point = { atMs: Math.max(atMs, fromMs), min: lo, avg: mean, max: hi, count: n };
     const known = points.get(id);
     if (known) known.push(point);
     else points.set(id, [point]);

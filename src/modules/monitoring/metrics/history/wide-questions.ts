@@ -13,7 +13,7 @@ export class RangeTooWideError extends VigiaError {
 
 /** Connections and memory that wide questions may hold at a time; the rest of the pool stays free. */
 const AT_ONCE = 4;
-/** With the 1.5 s that a statement may take, every answer comes within 2 s. */
+/** With the 1.2 s that a statement may take, every answer comes within 2 s. */
 const MAX_WAIT_MS = 400;
 const MAX_WAITING = 64;
 
