@@ -28,8 +28,8 @@ const suite = (displayName, testMatch) => ({ ...shared, displayName, testMatch: 
 export default {
   testTimeout: 30_000,
   maxWorkers: 2,
-  globalSetup: '<rootDir>/test/support/global-setup.ts',
-  globalTeardown: '<rootDir>/test/support/global-teardown.ts',
+  globalSetup: '<rootDir>/test/support/global-setup.mjs',
+  globalTeardown: '<rootDir>/test/support/global-teardown.mjs',
   projects: [
     suite('unit', 'src/**/*.spec.ts'),
     suite('architecture', 'test/architecture/**/*.spec.ts'),

@@ -4,6 +4,7 @@ import type { Env } from '../config/env.js';
 import { CoreModule, ProblemFilter } from '../core/index.js';
 import { AccessModule } from '../modules/access/index.js';
 import { MonitoringModule } from '../modules/monitoring/index.js';
+import { AppLogger } from './app-logger.js';
 import { ApiDocuments, docsController } from './docs.controller.js';
 import { loggingModule } from './logging.js';
 import type { Resources } from './resources.js';
@@ -61,10 +62,7 @@ export class AppModule {
         WorkersWiring,
       ],
       controllers: [docsController(env.NODE_ENV === 'production')],
-      providers: [
-        ApiDocuments,
-        { provide: APP_FILTER, useClass: ProblemFilter },
-      ],
+      providers: [ApiDocuments, AppLogger, { provide: APP_FILTER, useClass: ProblemFilter }],
     };
   }
 }

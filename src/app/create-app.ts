@@ -2,8 +2,9 @@ import { RequestMethod } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { SwaggerModule } from '@nestjs/swagger';
-import { Logger } from 'nestjs-pino';
 import type { Env } from '../config/env.js';
+import { Shutdown } from '../core/index.js';
+import { AppLogger } from './app-logger.js';
 import { AppModule, type AppConfig } from './app.module.js';
 import { ApiDocuments } from './docs.controller.js';
 import { createHttpAdapter } from './http-server.js';
@@ -25,14 +26,27 @@ export async function createApp(config: AppConfig): Promise<NestFastifyApplicati
       abortOnError: false,
     },
   );
-  app.useLogger(app.get(Logger));
+  app.useLogger(app.get(AppLogger));
   app.setGlobalPrefix('api/v1', {
     exclude: OUTSIDE_PREFIX.map((path) => ({ path, method: RequestMethod.ALL })),
   });
+  closeConnectionsWhileDraining(app);
   allowOrigins(app, env);
   publishDocuments(app, env);
   await app.init();
   return app;
+}
+
+/**
+ * A client that keeps its connection would send the next request just as we close it. Told with each
+ * answer of the drain, it opens a new one, which the balancer leads elsewhere.
+ */
+function closeConnectionsWhileDraining(app: NestFastifyApplication): void {
+  const shutdown = app.get(Shutdown);
+  const fastify = app.getHttpAdapter().getInstance();
+  fastify.addHook('onRequest', async (_request, reply) => {
+    if (shutdown.isDraining) void reply.header('Connection', 'close');
+  });
 }
 
 function allowOrigins(app: NestFastifyApplication, { CORS_ORIGINS }: Env): void {

@@ -32,6 +32,8 @@ function jsonSchemaOf(schema: z.ZodType, io: 'input' | 'output'): unknown {
       const meta = z.globalRegistry.get(zodSchema);
       if (meta?.override) Object.assign(jsonSchema, meta.override);
       delete (jsonSchema as { override?: unknown }).override;
+      // Answers may gain fields: a generated client must not refuse them.
+      if (io === 'output') delete jsonSchema.additionalProperties;
     },
   });
   return rest;

@@ -1,5 +1,5 @@
-import { mkdir } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { mkdir, stat } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import type { Env } from '../config/env.js';
 import { generatedSecret } from '../config/secrets.js';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../database/embedded-postgres/index.js';
@@ -23,7 +23,7 @@ export interface StartLog {
 
 export async function prepareResources(env: Env, log: StartLog): Promise<Resources> {
   const dataDirectory = resolve(env.DATA_DIR);
-  await mkdir(dataDirectory, { recursive: true });
+  await makeFolder(dataDirectory);
   const embedded =
     env.DATABASE_URL === undefined ? await startEmbeddedPostgres({ dataDirectory, log }) : undefined;
   return {
@@ -38,4 +38,28 @@ export async function prepareResources(env: Env, log: StartLog): Promise<Resourc
 function urlOf(embedded: EmbeddedPostgres | undefined): string {
   if (!embedded) throw new Error('neither DATABASE_URL nor the embedded PostgreSQL is there');
   return embedded.url;
+}
+
+/**
+ * Makes a folder and those above it. Not by `mkdir({ recursive: true })`, which spins for ever where a
+ * file system answers ENOENT although the parent exists, as /proc does.
+ */
+async function makeFolder(path: string): Promise<void> {
+  if (await exists(path)) return;
+  await makeFolder(dirname(path));
+  try {
+    await mkdir(path, { mode: 0o755 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error; // another start was quicker
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
+  }
 }

@@ -10,6 +10,7 @@ const SYSTEM_FAULTS: Readonly<
     path
       ? `${path} is not writable: set DATA_DIR to a folder that is`
       : `port ${port} needs privileges: set PORT above 1023`,
+  ENOENT: ({ path }) => `${path} cannot be made: set DATA_DIR to a folder that can be written`,
   EROFS: ({ path }) => `${path} is on a read-only file system: set DATA_DIR to a writable folder`,
   ENOSPC: () => 'the disk is full',
   ECONNREFUSED: ({ address, port }) =>

@@ -62,14 +62,18 @@ function roleCommand(): Command {
     );
 }
 
-async function add(users: UsersService, email: string, { name, role, tier, passwordStdin }: AddOptions): Promise<void> {
+async function add(
+  users: UsersService,
+  email: string,
+  { name, role, tier, passwordStdin }: AddOptions,
+): Promise<void> {
   const { password, shown } = await choosePassword(passwordStdin);
   const user = await users.create({ email: checkedEmail(email), name, role, tier, password });
   print(`${user.role} ${user.email} made${shown}`);
 }
 
 async function list(users: UsersService): Promise<void> {
-  for (let cursor: string | undefined; ; ) {
+  for (let cursor: string | undefined; ;) {
     const page = await users.list(1000, cursor);
     for (const user of page.items) print(lineOf(user));
     if (!page.nextCursor) return;
@@ -91,7 +95,7 @@ function checkedEmail(email: string): string {
   return checked(emailAddress, email);
 }
 
-function checked(schema: typeof emailAddress | typeof newPassword, value: string): string {
+function checked(schema: typeof emailAddress, value: string): string {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   throw new ValidationFailedError(result.error.issues.map(({ message }) => ({ path: '', message })));
@@ -99,7 +103,10 @@ function checked(schema: typeof emailAddress | typeof newPassword, value: string
 
 async function withUsers(work: (users: UsersService) => Promise<void>): Promise<void> {
   await withResources(async (resources) => {
-    const context = await NestFactory.createApplicationContext(contextModule(resources), { logger: ['error', 'warn'], abortOnError: false });
+    const context = await NestFactory.createApplicationContext(contextModule(resources), {
+      logger: ['error', 'warn'],
+      abortOnError: false,
+    });
     try {
       await work(context.get(UsersService));
     } finally {

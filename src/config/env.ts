@@ -53,88 +53,106 @@ const base64Key = z
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 
-export const envSchema = z
-  .object({
-    NODE_ENV: z
-      .enum(['development', 'test', 'production'], 'must be development, test or production')
-      .default('development'),
-    INSTANCE_ID: text.max(128).optional(),
-    HOST: text.optional(),
-    PORT: integer(0, 65_535).default(3000),
-    DATABASE_URL: url('postgres:', 'postgresql:').optional(),
-    DATABASE_POOL_MAX: integer(1, 1000).default(20),
-    DATABASE_POOL_OVERFLOW: integer(0, 1000).default(30),
-    DATABASE_CONNECTION_MAX_AGE_MS: integer(1_000, DAY_MS).default(3_600_000),
-    DATABASE_CONNECT_TIMEOUT_MS: integer(100, 10 * MINUTE_MS).default(30_000),
-    SLOW_QUERY_MS: integer(1, 10 * MINUTE_MS).default(1_000),
-    REDIS_URL: z
-      .string()
-      .refine(
-        (value) => list(',')(value).every((node) => hasProtocol(node, ['redis:', 'rediss:'])),
-        'must be redis:// or rediss://, or a comma list of them',
-      )
-      .optional(),
-    DATA_DIR: text.default('./data'),
-    JWT_SECRET: z
-      .string()
-      .refine((value) => Buffer.byteLength(value) >= 32, 'must be at least 32 bytes: openssl rand -base64 32')
-      .optional(),
-    SECRETS_KEY: base64Key.optional(),
-    JWT_JWKS_URL: url('https:', 'http:').optional(),
-    JWT_ISSUER: text.optional(),
-    JWT_AUDIENCE: text.optional(),
-    ADMIN_EMAIL: z
-      .string()
-      .regex(/^[^\s@]{1,64}@[^\s@]{1,189}$/, 'must be an e-mail address')
-      .optional(),
-    ADMIN_PASSWORD: z.string().min(12, 'must have at least 12 characters').max(1024).optional(),
-    TRUSTED_PROXY_CIDRS: cidrList.default([]),
-    CORS_ORIGINS: originList.default([]),
-    COLLECT_INTERVAL_MS: integer(1_000, 10 * MINUTE_MS).default(15_000),
-    HEALTH_INTERVAL_MS: integer(1_000, 10 * MINUTE_MS).default(30_000),
-    RATE_LIMIT_WHITELIST: commaList.default([]),
-    BACKUP_REPOSITORY: text.optional(),
-    BACKUP_ROOTS: z.string().transform(list(/[:;]/)).default([]),
-    BACKUP_KEYS: text.optional(),
-    BACKUP_KEY_FILE: text.optional(),
-    S3_ENDPOINT: url('https:', 'http:').optional(),
-    S3_BUCKET: text.optional(),
-    S3_REGION: text.optional(),
-    CHECK_ALLOWED_CIDRS: cidrList.default([]),
-    METRICS_ALLOWED_CIDRS: cidrList.default([]),
-    SMTP_URL: url('smtp:', 'smtps:').optional(),
-    LOG_LEVEL: z
-      .enum(
-        ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
-        'must be trace, debug, info, warn, error, fatal or silent',
-      )
-      .default('info'),
-    HTTP_CACHE: onOff.default(true),
-    REQUEST_ANALYTICS: onOff.default(true),
-    SHUTDOWN_DELAY_MS: integer(0, 10_000).optional(),
-    HEARTBEAT_URL: url('https:', 'http:').optional(),
-    PROMETHEUS_URL: url('https:', 'http:').optional(),
-    GRAFANA_URL: url('https:', 'http:').optional(),
-    OPTIMIZER_MODE: z.enum(['off', 'suggest', 'auto'], 'must be off, suggest or auto').default('suggest'),
-    OPTIMIZER_TEMP_ROOTS: z.string().transform(list(/[:;]/)).default([]),
-    STATUS_PAGE_PUBLIC: trueFalse.default(false),
-    SOCKET_MAX_PER_USER: integer(1, 100_000).default(50),
-    SOCKET_CONNECTS_PER_MINUTE_PER_IP: integer(1, 1_000_000).default(600),
-  })
-  .superRefine((env, context) => {
-    const fault = (name: string, message: string) =>
-      context.addIssue({ code: 'custom', path: [name], message });
-    if (env.DATABASE_URL && !env.JWT_SECRET)
-      fault('JWT_SECRET', 'is required together with DATABASE_URL, so that all instances share it');
-    if (env.DATABASE_URL && !env.SECRETS_KEY)
-      fault('SECRETS_KEY', 'is required together with DATABASE_URL, so that all instances share it');
-    const external = [env.JWT_JWKS_URL, env.JWT_ISSUER, env.JWT_AUDIENCE];
-    if (external.some(Boolean) && !external.every(Boolean))
-      fault('JWT_JWKS_URL', 'JWT_JWKS_URL, JWT_ISSUER and JWT_AUDIENCE go together');
-    if (env.S3_ENDPOINT && !env.S3_BUCKET) fault('S3_BUCKET', 'is required together with S3_ENDPOINT');
-    if (env.BACKUP_KEYS && env.BACKUP_KEY_FILE)
-      fault('BACKUP_KEYS', 'give BACKUP_KEYS or BACKUP_KEY_FILE, not both');
-  });
+export const envSchema = z.object({
+  NODE_ENV: z
+    .enum(['development', 'test', 'production'], 'must be development, test or production')
+    .default('development'),
+  INSTANCE_ID: text.max(128).optional(),
+  HOST: text.optional(),
+  PORT: integer(0, 65_535).default(3000),
+  DATABASE_URL: url('postgres:', 'postgresql:').optional(),
+  DATABASE_POOL_MAX: integer(1, 1000).default(20),
+  DATABASE_POOL_OVERFLOW: integer(0, 1000).default(30),
+  DATABASE_CONNECTION_MAX_AGE_MS: integer(1_000, DAY_MS).default(3_600_000),
+  DATABASE_CONNECT_TIMEOUT_MS: integer(100, 10 * MINUTE_MS).default(30_000),
+  SLOW_QUERY_MS: integer(1, 10 * MINUTE_MS).default(1_000),
+  REDIS_URL: z
+    .string()
+    .refine(
+      (value) => list(',')(value).every((node) => hasProtocol(node, ['redis:', 'rediss:'])),
+      'must be redis:// or rediss://, or a comma list of them',
+    )
+    .optional(),
+  DATA_DIR: text.default('./data'),
+  JWT_SECRET: z
+    .string()
+    .refine((value) => Buffer.byteLength(value) >= 32, 'must be at least 32 bytes: openssl rand -base64 32')
+    .optional(),
+  SECRETS_KEY: base64Key.optional(),
+  JWT_JWKS_URL: url('https:', 'http:').optional(),
+  JWT_ISSUER: text.optional(),
+  JWT_AUDIENCE: text.optional(),
+  ADMIN_EMAIL: z
+    .string()
+    .regex(/^[^\s@]{1,64}@[^\s@]{1,189}$/, 'must be an e-mail address')
+    .optional(),
+  ADMIN_PASSWORD: z.string().min(12, 'must have at least 12 characters').max(1024).optional(),
+  TRUSTED_PROXY_CIDRS: cidrList.default([]),
+  CORS_ORIGINS: originList.default([]),
+  COLLECT_INTERVAL_MS: integer(1_000, 10 * MINUTE_MS).default(15_000),
+  HEALTH_INTERVAL_MS: integer(1_000, 10 * MINUTE_MS).default(30_000),
+  RATE_LIMIT_WHITELIST: commaList.default([]),
+  BACKUP_REPOSITORY: text.optional(),
+  BACKUP_ROOTS: z.string().transform(list(/[:;]/)).default([]),
+  BACKUP_KEYS: text.optional(),
+  BACKUP_KEY_FILE: text.optional(),
+  S3_ENDPOINT: url('https:', 'http:').optional(),
+  S3_BUCKET: text.optional(),
+  S3_REGION: text.optional(),
+  CHECK_ALLOWED_CIDRS: cidrList.default([]),
+  METRICS_ALLOWED_CIDRS: cidrList.default([]),
+  SMTP_URL: url('smtp:', 'smtps:').optional(),
+  LOG_LEVEL: z
+    .enum(
+      ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
+      'must be trace, debug, info, warn, error, fatal or silent',
+    )
+    .default('info'),
+  HTTP_CACHE: onOff.default(true),
+  REQUEST_ANALYTICS: onOff.default(true),
+  SHUTDOWN_DELAY_MS: integer(0, 10_000).optional(),
+  HEARTBEAT_URL: url('https:', 'http:').optional(),
+  PROMETHEUS_URL: url('https:', 'http:').optional(),
+  GRAFANA_URL: url('https:', 'http:').optional(),
+  OPTIMIZER_MODE: z.enum(['off', 'suggest', 'auto'], 'must be off, suggest or auto').default('suggest'),
+  OPTIMIZER_TEMP_ROOTS: z.string().transform(list(/[:;]/)).default([]),
+  STATUS_PAGE_PUBLIC: trueFalse.default(false),
+  SOCKET_MAX_PER_USER: integer(1, 100_000).default(50),
+  SOCKET_CONNECTS_PER_MINUTE_PER_IP: integer(1, 1_000_000).default(600),
+});
+
+/** What one variable demands of another; asked of the raw values, so that it is said beside all other faults. */
+const TOGETHER: readonly (readonly [
+  name: string,
+  broken: (env: NodeJS.ProcessEnv) => boolean,
+  message: string,
+])[] = [
+  [
+    'JWT_SECRET',
+    (env) => !!env.DATABASE_URL && !env.JWT_SECRET,
+    'is required together with DATABASE_URL, so that all instances share it',
+  ],
+  [
+    'SECRETS_KEY',
+    (env) => !!env.DATABASE_URL && !env.SECRETS_KEY,
+    'is required together with DATABASE_URL, so that all instances share it',
+  ],
+  [
+    'JWT_JWKS_URL',
+    (env) => partly(env.JWT_JWKS_URL, env.JWT_ISSUER, env.JWT_AUDIENCE),
+    'goes together with JWT_ISSUER and JWT_AUDIENCE',
+  ],
+  ['S3_BUCKET', (env) => !!env.S3_ENDPOINT && !env.S3_BUCKET, 'is required together with S3_ENDPOINT'],
+  [
+    'BACKUP_KEYS',
+    (env) => !!env.BACKUP_KEYS && !!env.BACKUP_KEY_FILE,
+    'give it or BACKUP_KEY_FILE, not both',
+  ],
+];
+
+function partly(...values: (string | undefined)[]): boolean {
+  return values.some(Boolean) && !values.every(Boolean);
+}
 
 type Parsed = z.output<typeof envSchema>;
 
@@ -157,10 +175,14 @@ export class EnvError extends Error {
 
 /** @throws EnvError listing every wrong or missing variable */
 export function loadEnv(source: NodeJS.ProcessEnv = process.env): Env {
-  const result = envSchema.safeParse(withoutEmpty(source));
-  if (!result.success) {
-    throw new EnvError(result.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`));
-  }
+  const given = withoutEmpty(source);
+  const result = envSchema.safeParse(given);
+  const faults = TOGETHER.filter(([, broken]) => broken(given)).map(
+    ([name, , message]) => `${name}: ${message}`,
+  );
+  if (!result.success)
+    faults.unshift(...result.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`));
+  if (!result.success || faults.length > 0) throw new EnvError(faults);
   const env = result.data;
   const embedded = env.DATABASE_URL === undefined;
   return {

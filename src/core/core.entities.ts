@@ -124,4 +124,10 @@ class JobProgressEntity {
 }
 
 /** What the ground floor keeps in schema `vigia`, for the comparison with the migrations. */
-export const CORE_ENTITIES = [BusVersionEntity, LeaseEntity, OutboxEntity, WorkerHeartbeatEntity, JobProgressEntity];
+export const CORE_ENTITIES = [
+  BusVersionEntity,
+  LeaseEntity,
+  OutboxEntity,
+  WorkerHeartbeatEntity,
+  JobProgressEntity,
+];

@@ -63,7 +63,12 @@ export class CoreModule implements NestModule, OnModuleInit, OnApplicationBootst
       module: CoreModule,
       global: true,
       imports: [DiscoveryModule],
-      providers: [...shared, HttpBoundary, MetadataScanner, { provide: RUN_JOBS, useValue: options.runJobs ?? true }],
+      providers: [
+        ...shared,
+        HttpBoundary,
+        MetadataScanner,
+        { provide: RUN_JOBS, useValue: options.runJobs ?? true },
+      ],
       exports: shared,
     };
   }

@@ -55,6 +55,12 @@ export {
 export { LeaderLoop } from './leases/leader-loop.js';
 export { LeaseLostError, Leases, type Lease } from './leases/leases.js';
 export { Shutdown, type ShutdownPhase } from './lifecycle/shutdown.js';
-export { AddressGuard, ForbiddenAddressError, isForbiddenAddress, parseCidrs, type Resolve } from './net/address-guard.js';
+export {
+  AddressGuard,
+  ForbiddenAddressError,
+  isForbiddenAddress,
+  parseCidrs,
+  type Resolve,
+} from './net/address-guard.js';
 export { Outbox, OutboxRefusedError, OutboxRetryLaterError, type OutboxMessage } from './outbox/outbox.js';
 export { RedisConnections, type RedisClient, type RedisStatus } from './redis/redis-connections.js';

@@ -5,12 +5,20 @@ import { buildApp, type Answer, type TestApp } from '../support/build-app.js';
 const PROBLEM_KEYS = ['code', 'detail', 'requestId', 'status', 'title', 'type'];
 
 function expectProblem(answer: Answer, status: number, code: string): void {
-  expect({ status: answer.status, type: answer.headers.get('content-type'), code: answer.body?.code }).toEqual({
+  expect({
+    status: answer.status,
+    type: answer.headers.get('content-type'),
+    code: answer.body?.code,
+  }).toEqual({
     status,
     type: expect.stringMatching(/^application\/problem\+json/),
     code,
   });
-  expect(Object.keys(answer.body).filter((key) => key !== 'errors').sort()).toEqual(PROBLEM_KEYS);
+  expect(
+    Object.keys(answer.body)
+      .filter((key) => key !== 'errors')
+      .sort(),
+  ).toEqual(PROBLEM_KEYS);
   expect(answer.body.requestId).toBe(answer.headers.get('x-request-id'));
 }
 
@@ -24,7 +32,9 @@ describe('HTTP conventions', () => {
 
   describe('request ids', () => {
     it('are the caller’s when harmless, new otherwise, and on every answer', async () => {
-      const given = await call('GET', '/api/v1/monitoring/health', { headers: { 'x-request-id': 'trace-7.A_z' } });
+      const given = await call('GET', '/api/v1/monitoring/health', {
+        headers: { 'x-request-id': 'trace-7.A_z' },
+      });
       expect(given.headers.get('x-request-id')).toBe('trace-7.A_z');
       const replaced = await call('GET', '/nowhere', { headers: { 'x-request-id': 'has spaces' } });
       expect(replaced.headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
@@ -32,20 +42,41 @@ describe('HTTP conventions', () => {
   });
 
   describe('failures have one shape', () => {
-    it('for unknown routes', async () => expectProblem(await call('GET', '/api/v1/nothing/here'), 404, 'NOT_FOUND'));
-    it('for unknown methods of known paths', async () => expectProblem(await call('DELETE', '/api/v1/auth/login'), 404, 'NOT_FOUND'));
-    it('for malformed URIs', async () => expectProblem(await call('GET', '/api/v1/%zz'), 400, 'VALIDATION_FAILED'));
-    it('for malformed JSON', async () => expectProblem(await call('POST', '/api/v1/auth/login', { body: '{"email":' }), 400, 'VALIDATION_FAILED'));
+    it('for unknown routes', async () =>
+      expectProblem(await call('GET', '/api/v1/nothing/here'), 404, 'NOT_FOUND'));
+    it('for unknown methods of known paths', async () =>
+      expectProblem(await call('DELETE', '/api/v1/auth/login'), 404, 'NOT_FOUND'));
+    it('for malformed URIs', async () =>
+      expectProblem(await call('GET', '/api/v1/%zz'), 400, 'VALIDATION_FAILED'));
+    it('for malformed JSON', async () =>
+      expectProblem(
+        await call('POST', '/api/v1/auth/login', { body: '{"email":' }),
+        400,
+        'VALIDATION_FAILED',
+      ));
     it('for bodies of another type', async () =>
-      expectProblem(await call('POST', '/api/v1/auth/login', { body: 'a=1', headers: { 'content-type': 'application/x-www-form-urlencoded' } }), 415, 'UNSUPPORTED_MEDIA_TYPE'));
+      expectProblem(
+        await call('POST', '/api/v1/auth/login', {
+          body: 'a=1',
+          headers: { 'content-type': 'application/x-www-form-urlencoded' },
+        }),
+        415,
+        'UNSUPPORTED_MEDIA_TYPE',
+      ));
     it('for compressed bodies, which could inflate without bound', async () => {
       const response = await fetch(`${vigia.url}/api/v1/auth/login`, {
-        method: 'POST', body: gzipSync('{}'), headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' },
+        method: 'POST',
+        body: gzipSync('{}'),
+        headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' },
       });
       expect(response.status).toBe(415);
     });
     it('for bodies over 1 MiB', async () =>
-      expectProblem(await call('POST', '/api/v1/auth/login', { body: `{"email":"${'x'.repeat(1_048_576)}"}` }), 413, 'PAYLOAD_TOO_LARGE'));
+      expectProblem(
+        await call('POST', '/api/v1/auth/login', { body: `{"email":"${'x'.repeat(1_048_576)}"}` }),
+        413,
+        'PAYLOAD_TOO_LARGE',
+      ));
     it('for bytes that are not HTTP', async () => {
       const answer = await rawRequest(vigia.url, 'NOT HTTP AT ALL\r\n\r\n');
       expect(answer).toMatch(/^HTTP\/1\.1 400 /);
@@ -53,22 +84,38 @@ describe('HTTP conventions', () => {
       expect(answer).toContain('"code":"VALIDATION_FAILED"');
     });
     it('for headers beyond the limit', async () => {
-      const answer = await rawRequest(vigia.url, `GET / HTTP/1.1\r\nHost: x\r\nX-Big: ${'a'.repeat(20_000)}\r\n\r\n`);
+      const answer = await rawRequest(
+        vigia.url,
+        `GET / HTTP/1.1\r\nHost: x\r\nX-Big: ${'a'.repeat(20_000)}\r\n\r\n`,
+      );
       expect(answer).toMatch(/^HTTP\/1\.1 431 /);
     });
     it('for TRACE, which is not answered with what was sent', async () => {
-      expect(await rawRequest(vigia.url, 'TRACE / HTTP/1.1\r\nHost: x\r\nX-Secret: s\r\nConnection: close\r\n\r\n')).not.toMatch(/^HTTP\/1\.1 2/);
+      expect(
+        await rawRequest(
+          vigia.url,
+          'TRACE / HTTP/1.1\r\nHost: x\r\nX-Secret: s\r\nConnection: close\r\n\r\n',
+        ),
+      ).not.toMatch(/^HTTP\/1\.1 2/);
     });
   });
 
   describe('credentials come first', () => {
     it('401 before the body is looked at, however malformed or large', async () => {
       expectProblem(await call('POST', '/api/v1/users', { body: '{"broken' }), 401, 'UNAUTHENTICATED');
-      expectProblem(await call('POST', '/api/v1/users', { body: `"${'x'.repeat(2_000_000)}"` }), 401, 'UNAUTHENTICATED');
+      expectProblem(
+        await call('POST', '/api/v1/users', { body: `"${'x'.repeat(2_000_000)}"` }),
+        401,
+        'UNAUTHENTICATED',
+      );
     });
     it('403 before the body is looked at', async () => {
       const user = await vigia.signIn('user');
-      expectProblem(await call('POST', '/api/v1/users', { as: user.token, body: '{"broken' }), 403, 'FORBIDDEN');
+      expectProblem(
+        await call('POST', '/api/v1/users', { as: user.token, body: '{"broken' }),
+        403,
+        'FORBIDDEN',
+      );
     });
     it('a 401 says which scheme', async () => {
       expect((await call('GET', '/api/v1/users')).headers.get('www-authenticate')).toBe('Bearer');
@@ -76,27 +123,62 @@ describe('HTTP conventions', () => {
   });
 
   describe('input is strict', () => {
-    it.each(['?limit=0', '?limit=1001', '?limit=ten', '?limit=1.5', '?limit=1&limit=2', '?limit[]=1', '?limit[$gt]=1', '?unknown=1', '?cursor=forged', '?__proto__[a]=1', '?constructor=1'])(
-      'refuses %s on a list',
-      async (query) => expectProblem(await call('GET', `/api/v1/users${query}`, { as: vigia.adminToken }), 400, 'VALIDATION_FAILED'),
+    it.each([
+      '?limit=0',
+      '?limit=1001',
+      '?limit=ten',
+      '?limit=1.5',
+      '?limit=1&limit=2',
+      '?limit[]=1',
+      '?limit[$gt]=1',
+      '?unknown=1',
+      '?cursor=forged',
+      '?__proto__[a]=1',
+      '?constructor=1',
+    ])('refuses %s on a list', async (query) =>
+      expectProblem(
+        await call('GET', `/api/v1/users${query}`, { as: vigia.adminToken }),
+        400,
+        'VALIDATION_FAILED',
+      ),
     );
     it('names each fault by its path', async () => {
-      const answer = await call('POST', '/api/v1/users', { as: vigia.adminToken, body: { email: 7, role: 'god', id: 'mine' } });
+      const answer = await call('POST', '/api/v1/users', {
+        as: vigia.adminToken,
+        body: { email: 7, role: 'god', id: 'mine' },
+      });
       expectProblem(answer, 400, 'VALIDATION_FAILED');
-      expect(answer.body.errors.map((fault: { path: string }) => fault.path)).toEqual(expect.arrayContaining(['email', 'role', 'id', 'name', 'password']));
+      expect(answer.body.errors.map((fault: { path: string }) => fault.path)).toEqual(
+        expect.arrayContaining(['email', 'role', 'id', 'name', 'password']),
+      );
     });
     it('refuses every field where a route declares none', async () => {
-      expectProblem(await call('GET', '/api/v1/auth/me?x=1', { as: vigia.adminToken }), 400, 'VALIDATION_FAILED');
+      expectProblem(
+        await call('GET', '/api/v1/auth/me?x=1', { as: vigia.adminToken }),
+        400,
+        'VALIDATION_FAILED',
+      );
       const { token } = await vigia.signIn('user');
-      expectProblem(await call('POST', '/api/v1/auth/logout', { as: token, body: { all: true } }), 400, 'VALIDATION_FAILED');
+      expectProblem(
+        await call('POST', '/api/v1/auth/logout', { as: token, body: { all: true } }),
+        400,
+        'VALIDATION_FAILED',
+      );
     });
     it('refuses __proto__ in a body and answers the next caller as before', async () => {
-      expectProblem(await call('POST', '/api/v1/auth/login', { body: '{"__proto__":{"role":"admin"}}' }), 400, 'VALIDATION_FAILED');
+      expectProblem(
+        await call('POST', '/api/v1/auth/login', { body: '{"__proto__":{"role":"admin"}}' }),
+        400,
+        'VALIDATION_FAILED',
+      );
       expect(({} as { role?: string }).role).toBeUndefined();
     });
     it('takes an absent body for an empty one, whatever its content type says', async () => {
       const { token } = await vigia.signIn('user');
-      const answer = await call('POST', '/api/v1/auth/logout', { as: token, headers: { 'content-type': 'application/json' } });
+      const answer = await call('POST', '/api/v1/auth/logout', {
+        as: token,
+        headers: { 'content-type': 'application/json' },
+      });
       expect(answer.status).toBe(204);
     });
   });
@@ -107,7 +189,9 @@ describe('HTTP conventions', () => {
       const seen: string[] = [];
       let cursor: string | null = null;
       do {
-        const page: Answer = await call('GET', `/api/v1/users?limit=2${cursor ? `&cursor=${cursor}` : ''}`, { as: vigia.adminToken });
+        const page: Answer = await call('GET', `/api/v1/users?limit=2${cursor ? `&cursor=${cursor}` : ''}`, {
+          as: vigia.adminToken,
+        });
         expect(page.status).toBe(200);
         expect(page.body.items.length).toBeLessThanOrEqual(2);
         seen.push(...page.body.items.map((user: { id: string }) => user.id));
@@ -129,7 +213,9 @@ describe('HTTP conventions', () => {
       }
     });
     it('let no foreign origin read answers', async () => {
-      const { headers } = await call('GET', '/api/v1/monitoring/health', { headers: { origin: 'https://evil.example' } });
+      const { headers } = await call('GET', '/api/v1/monitoring/health', {
+        headers: { origin: 'https://evil.example' },
+      });
       expect(headers.get('access-control-allow-origin')).toBeNull();
     });
   });
@@ -146,8 +232,12 @@ describe('HTTP conventions', () => {
 describe('CORS', () => {
   it('lets exactly the listed origins in', async () => {
     const vigia = await buildApp({ CORS_ORIGINS: 'https://ops.example.com' });
-    const allowed = await vigia.request('GET', '/api/v1/monitoring/health', { headers: { origin: 'https://ops.example.com' } });
-    const foreign = await vigia.request('GET', '/api/v1/monitoring/health', { headers: { origin: 'https://evil.example' } });
+    const allowed = await vigia.request('GET', '/api/v1/monitoring/health', {
+      headers: { origin: 'https://ops.example.com' },
+    });
+    const foreign = await vigia.request('GET', '/api/v1/monitoring/health', {
+      headers: { origin: 'https://evil.example' },
+    });
     expect(allowed.headers.get('access-control-allow-origin')).toBe('https://ops.example.com');
     expect(foreign.headers.get('access-control-allow-origin')).not.toBe('https://evil.example');
     await vigia.close();

@@ -16,8 +16,12 @@ describe('the OpenAPI document', () => {
     vigia = await buildApp();
     const { body } = await vigia.request('GET', '/api/docs-json');
     expect(body.openapi).toBe('3.1.0');
-    operations = Object.entries(body.paths as Record<string, Record<string, Operation>>).flatMap(([path, methods]) =>
-      Object.entries(methods).map(([method, operation]): [string, Operation] => [`${method.toUpperCase()} ${path}`, operation]),
+    operations = Object.entries(body.paths as Record<string, Record<string, Operation>>).flatMap(
+      ([path, methods]) =>
+        Object.entries(methods).map(([method, operation]): [string, Operation] => [
+          `${method.toUpperCase()} ${path}`,
+          operation,
+        ]),
     );
   });
   afterAll(() => vigia.close());
@@ -30,7 +34,10 @@ describe('the OpenAPI document', () => {
       for (const name of scanner.getAllMethodNames(controller.prototype as object)) {
         const handler = (controller.prototype as Record<string, unknown>)[name] as () => unknown;
         if (Reflect.getMetadata('path', handler) === undefined) continue;
-        expect([`${controller.name}.${name}`, routePolicyOf(controller, handler, name)]).toEqual([expect.any(String), expect.anything()]);
+        expect([`${controller.name}.${name}`, routePolicyOf(controller, handler, name)]).toEqual([
+          expect.any(String),
+          expect.anything(),
+        ]);
         if (controller.name !== 'DocsController') expect(described).toContain(`${controller.name}_${name}`);
       }
     }
@@ -40,7 +47,10 @@ describe('the OpenAPI document', () => {
     for (const [route, { summary, responses }] of operations) {
       expect([route, summary]).toEqual([route, expect.stringMatching(/\S/)]);
       expect([route, Object.keys(responses).some((status) => status.startsWith('2'))]).toEqual([route, true]);
-      expect([route, responses['400']?.content]).toEqual([route, { 'application/problem+json': expect.anything() }]);
+      expect([route, responses['400']?.content]).toEqual([
+        route,
+        { 'application/problem+json': expect.anything() },
+      ]);
     }
   });
 
@@ -60,14 +70,22 @@ describe('the OpenAPI document', () => {
 
   it('lists the query parameters of a list with their bounds', async () => {
     const { body } = await vigia.request('GET', '/api/docs-json');
-    const limit = body.paths['/api/v1/users'].get.parameters.find((parameter: { name: string }) => parameter.name === 'limit');
-    expect(limit).toMatchObject({ in: 'query', required: false, schema: { type: 'integer', minimum: 1, maximum: 1000, default: 100 } });
+    const limit = body.paths['/api/v1/users'].get.parameters.find(
+      (parameter: { name: string }) => parameter.name === 'limit',
+    );
+    expect(limit).toMatchObject({
+      in: 'query',
+      required: false,
+      schema: { type: 'integer', minimum: 1, maximum: 1000, default: 100 },
+    });
   });
 
   it('needs a viewer in production, where the page is off', async () => {
     const production = await buildApp({ NODE_ENV: 'production' });
     expect((await production.request('GET', '/api/docs-json')).status).toBe(401);
-    expect((await production.request('GET', '/api/docs-json', { as: production.adminToken })).status).toBe(200);
+    expect((await production.request('GET', '/api/docs-json', { as: production.adminToken })).status).toBe(
+      200,
+    );
     expect((await production.request('GET', '/api/docs')).status).toBe(404);
     expect((await vigia.request('GET', '/api/docs')).status).toBe(200);
     await production.close();
@@ -77,7 +95,10 @@ describe('the OpenAPI document', () => {
     for (const [route, { security }] of operations) {
       if (security?.length === 0) continue;
       const [method, path] = route.split(' ') as [string, string];
-      const answer = await vigia.request(method, path.replace(/\{[^}]+\}/g, '0198c0de-0000-7000-8000-000000000000'));
+      const answer = await vigia.request(
+        method,
+        path.replace(/\{[^}]+\}/g, '0198c0de-0000-7000-8000-000000000000'),
+      );
       expect([route, answer.status]).toEqual([route, 401]);
     }
   });

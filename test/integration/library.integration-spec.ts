@@ -29,7 +29,10 @@ describe('the packed library', () => {
   beforeAll(async () => {
     target = await createDatabase();
     folder = mkdtempSync(join(tmpdir(), 'vigia-library-'));
-    const printed = execFileSync(process.execPath, ['scripts/pack-library.mjs', join(folder, 'packed')], { cwd: ROOT, encoding: 'utf8' });
+    const printed = execFileSync(process.execPath, ['scripts/pack-library.mjs', join(folder, 'packed')], {
+      cwd: ROOT,
+      encoding: 'utf8',
+    });
     const unpacked = join(folder, 'node_modules', 'vigia');
     mkdirSync(unpacked, { recursive: true });
     execFileSync('tar', ['-xzf', printed.trim().split('\n').at(-1)!, '-C', unpacked, '--strip-components=1']);
@@ -53,20 +56,29 @@ describe('the packed library', () => {
 
   it('says in one line what a module that needs a database lacks', async () => {
     const { code, output } = await boot(
-      foreignApp(`import { CoreModule } from 'vigia/core';\nimport { MonitoringModule } from 'vigia/monitoring';`, `CoreModule.forRoot(), MonitoringModule.forRoot()`),
+      foreignApp(
+        `import { CoreModule } from 'vigia/core';\nimport { MonitoringModule } from 'vigia/monitoring';`,
+        `CoreModule.forRoot(), MonitoringModule.forRoot()`,
+      ),
     );
     expect(code).not.toBe(0);
     expect(output).toContain('MonitoringModule needs CoreModule.forRoot({ database: { url } })');
   }, 60_000);
 
   it('declares its types on every sub-path', () => {
-    const { exports } = JSON.parse(readFileSync(join(folder, 'node_modules', 'vigia', 'package.json'), 'utf8')) as { exports: Record<string, { types: string }> };
-    for (const { types } of Object.values(exports)) expect(readFileSync(join(folder, 'node_modules', 'vigia', types), 'utf8')).not.toBe('');
+    const { exports } = JSON.parse(
+      readFileSync(join(folder, 'node_modules', 'vigia', 'package.json'), 'utf8'),
+    ) as { exports: Record<string, { types: string }> };
+    for (const { types } of Object.values(exports))
+      expect(readFileSync(join(folder, 'node_modules', 'vigia', types), 'utf8')).not.toBe('');
   });
 
   function boot(source: string): Promise<{ code: number | null; output: string }> {
     writeFileSync(join(folder, 'app.mjs'), source);
-    const child = spawn(process.execPath, ['app.mjs'], { cwd: folder, env: { ...process.env, FOREIGN_DATABASE_URL: target.url } });
+    const child = spawn(process.execPath, ['app.mjs'], {
+      cwd: folder,
+      env: { ...process.env, FOREIGN_DATABASE_URL: target.url },
+    });
     let output = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes) => (output += bytes));
     return new Promise((resolve) => child.once('close', (code) => resolve({ code, output })));
@@ -75,7 +87,10 @@ describe('the packed library', () => {
 
 /** Exactly what the package declares is there beside it, so an undeclared import fails. */
 function linkDeclared(unpacked: string, folder: string): void {
-  const manifest = JSON.parse(readFileSync(join(unpacked, 'package.json'), 'utf8')) as Record<'dependencies' | 'peerDependencies', Record<string, string>>;
+  const manifest = JSON.parse(readFileSync(join(unpacked, 'package.json'), 'utf8')) as Record<
+    'dependencies' | 'peerDependencies',
+    Record<string, string>
+  >;
   for (const name of Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies })) {
     const link = join(folder, 'node_modules', name);
     mkdirSync(dirname(link), { recursive: true });

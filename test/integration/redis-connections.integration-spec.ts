@@ -21,7 +21,12 @@ describe(RedisConnections.name, () => {
 
   it('is absent, and nothing more, where no Redis is configured', () => {
     const connections = new RedisConnections(undefined);
-    expect([connections.status, connections.commands, connections.subscriber, connections.limiter]).toEqual(['absent', null, null, null]);
+    expect([connections.status, connections.commands, connections.subscriber, connections.limiter]).toEqual([
+      'absent',
+      null,
+      null,
+      null,
+    ]);
   });
 
   it('keeps commands, subscriber and limiter apart: a subscribed connection can do nothing else', async () => {

@@ -12,7 +12,9 @@ export async function eventually<T>(probe: () => Promise<T> | T, withinMs = 5_00
       last = error;
     }
     if (performance.now() > deadline) {
-      throw new Error(`not within ${withinMs} ms; last seen: ${last instanceof Error ? last.message : JSON.stringify(last)}`);
+      throw new Error(
+        `not within ${withinMs} ms; last seen: ${last instanceof Error ? last.message : JSON.stringify(last)}`,
+      );
     }
     await sleep(20);
   }

@@ -25,7 +25,9 @@ export class Ledger {
     const ghosts = [...this.refused].filter((id) => final.has(id));
     const twice = found.length - final.size;
     if (lost.length + ghosts.length + twice > 0) {
-      throw new Error(`lost ${lost.length} acknowledged (${lost.slice(0, 3).join()}), kept ${ghosts.length} refused, ${twice} twice, of ${this.acked.size} acknowledged`);
+      throw new Error(
+        `lost ${lost.length} acknowledged (${lost.slice(0, 3).join()}), kept ${ghosts.length} refused, ${twice} twice, of ${this.acked.size} acknowledged`,
+      );
     }
   }
 }

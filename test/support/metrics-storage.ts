@@ -9,6 +9,7 @@ import { MonitoringConfig } from '../../src/modules/monitoring/metrics/config/mo
 import { HistoryService } from '../../src/modules/monitoring/metrics/history/history.service.js';
 import { HistoryStore } from '../../src/modules/monitoring/metrics/history/history.store.js';
 import { LatencyStore } from '../../src/modules/monitoring/metrics/history/latency.store.js';
+import { RequestRecorder } from '../../src/modules/monitoring/metrics/requests/request-recorder.js';
 import { PerformanceService } from '../../src/modules/monitoring/metrics/history/performance.service.js';
 import { WideQuestions } from '../../src/modules/monitoring/metrics/history/wide-questions.js';
 import type { Snapshot, TickRecord } from '../../src/modules/monitoring/metrics/metrics.types.js';
@@ -71,7 +72,7 @@ export function metricsStorageOn(
     config,
     clock,
   );
-  const performance = new PerformanceService(latencies, clock);
+  const performance = new PerformanceService(latencies, clock, new RequestRecorder(clock), instance);
   const lease = async (): Promise<Lease> => (await leases.acquire('metrics-test', instanceId, 60_000))!;
   const roll = async () => roller.run(await lease());
   return {

@@ -27,7 +27,10 @@ export class RedisServer {
   async start(): Promise<void> {
     const { path, libraries } = this.binary;
     const settings = ['--port', String(this.port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
-    this.child = spawn(path, settings, { stdio: 'ignore', env: { ...process.env, ...(libraries && { LD_LIBRARY_PATH: libraries }) } });
+    this.child = spawn(path, settings, {
+      stdio: 'ignore',
+      env: { ...process.env, ...(libraries && { LD_LIBRARY_PATH: libraries }) },
+    });
     await answers(this.url);
   }
 
@@ -55,13 +58,25 @@ export function obtainBinary(): Binary {
   if (process.getuid?.() === 0 && runs('apt-get')) {
     spawnSync('apt-get', ['update'], { stdio: 'ignore' });
     // The package starts a server of its own where an init system runs; a policy file would be needed to hold it back.
-    spawnSync('apt-get', ['install', '-y', '--no-install-recommends', 'redis-server'], { stdio: 'ignore', env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } });
+    spawnSync('apt-get', ['install', '-y', '--no-install-recommends', 'redis-server'], {
+      stdio: 'ignore',
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    });
     if (runs('redis-server')) return { path: 'redis-server' };
   }
   return unpacked() ?? fail();
 }
 
-const PACKAGES = ['redis-server', 'redis-tools', 'libjemalloc2', 'liblzf1', 'liblua5.1-0', 'lua-bitop', 'lua-cjson', 'libatomic1'];
+const PACKAGES = [
+  'redis-server',
+  'redis-tools',
+  'libjemalloc2',
+  'liblzf1',
+  'liblua5.1-0',
+  'lua-bitop',
+  'lua-cjson',
+  'libatomic1',
+];
 
 function unpacked(): Binary | undefined {
   const folder = join(tmpdir(), `vigia-redis-${process.getuid?.() ?? 0}`);

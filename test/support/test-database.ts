@@ -6,7 +6,10 @@ import { openDatabase } from '../../src/core/database/open-database.js';
 /** The server that the test run obtained; its databases are made and dropped per suite. */
 export function serverUrl(): string {
   const url = process.env.TEST_DATABASE_URL;
-  if (!url) throw new Error('TEST_DATABASE_URL is not set: run the suites through jest, whose global set-up starts PostgreSQL');
+  if (!url)
+    throw new Error(
+      'TEST_DATABASE_URL is not set: run the suites through jest, whose global set-up starts PostgreSQL',
+    );
   return url;
 }
 
@@ -20,7 +23,11 @@ export async function createDatabase(): Promise<{ url: string; drop: () => Promi
 }
 
 /** The same, migrated and connected. `close` also drops it. */
-export async function openTestDatabase(): Promise<{ database: Database; url: string; close: () => Promise<void> }> {
+export async function openTestDatabase(): Promise<{
+  database: Database;
+  url: string;
+  close: () => Promise<void>;
+}> {
   const { url, drop } = await createDatabase();
   const database = await openDatabase({ url, poolMax: 2, poolOverflow: 8 });
   return {

@@ -19,7 +19,8 @@ export class VigiaProcess {
   readonly exited: Promise<Exit>;
 
   private constructor(readonly child: ChildProcess) {
-    for (const stream of [child.stdout, child.stderr]) stream?.on('data', (bytes: Buffer) => (this.output += bytes.toString()));
+    for (const stream of [child.stdout, child.stderr])
+      stream?.on('data', (bytes: Buffer) => (this.output += bytes.toString()));
     this.exited = new Promise((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })));
   }
 
@@ -27,7 +28,15 @@ export class VigiaProcess {
   static spawn(env: Record<string, string>): VigiaProcess {
     const inherited = { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '' };
     const child = spawn(process.execPath, ['dist/src/main.js'], {
-      env: { ...inherited, PORT: '0', HOST: '127.0.0.1', LOG_LEVEL: 'info', ADMIN_EMAIL: PROCESS_ADMIN.email, ADMIN_PASSWORD: PROCESS_ADMIN.password, ...env },
+      env: {
+        ...inherited,
+        PORT: '0',
+        HOST: '127.0.0.1',
+        LOG_LEVEL: 'info',
+        ADMIN_EMAIL: PROCESS_ADMIN.email,
+        ADMIN_PASSWORD: PROCESS_ADMIN.password,
+        ...env,
+      },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     return new VigiaProcess(child);
@@ -47,9 +56,13 @@ export class VigiaProcess {
     const deadline = performance.now() + READY_WITHIN_MS;
     while (!this.url) {
       this.url = /ready at (\S+)/.exec(this.output)?.[1] ?? '';
-      const ended = await Promise.race([this.exited, new Promise<null>((resolve) => setTimeout(() => resolve(null), 25))]);
+      const ended = await Promise.race([
+        this.exited,
+        new Promise<null>((resolve) => setTimeout(() => resolve(null), 25)),
+      ]);
       if (ended && !this.url) throw new Error(`ended with ${JSON.stringify(ended)}:\n${this.output}`);
-      if (performance.now() > deadline) throw new Error(`not ready within ${READY_WITHIN_MS} ms:\n${this.output}`);
+      if (performance.now() > deadline)
+        throw new Error(`not ready within ${READY_WITHIN_MS} ms:\n${this.output}`);
     }
   }
 
@@ -58,10 +71,17 @@ export class VigiaProcess {
     return this.exited;
   }
 
-  async call(method: string, path: string, options: { as?: string; body?: unknown; timeoutMs?: number } = {}): Promise<{ status: number; body: ReturnType<typeof JSON.parse> }> {
+  async call(
+    method: string,
+    path: string,
+    options: { as?: string; body?: unknown; timeoutMs?: number } = {},
+  ): Promise<{ status: number; body: ReturnType<typeof JSON.parse> }> {
     const response = await fetch(this.url + path, {
       method,
-      headers: { ...(options.as && { authorization: `Bearer ${options.as}` }), ...(options.body !== undefined && { 'content-type': 'application/json' }) },
+      headers: {
+        ...(options.as && { authorization: `Bearer ${options.as}` }),
+        ...(options.body !== undefined && { 'content-type': 'application/json' }),
+      },
       ...(options.body !== undefined && { body: JSON.stringify(options.body) }),
       signal: AbortSignal.timeout(options.timeoutMs ?? 10_000),
     });

@@ -26,6 +26,8 @@ export function sendProblem(error: unknown, request: FastifyRequest, reply: Fast
   if (error instanceof RateLimitedError) {
     void reply.header('Retry-After', Math.max(1, Math.ceil(error.retryAfterMs / 1000)));
   }
+  // The router's own failures come here before any hook has run.
+  void reply.header('X-Request-Id', request.id);
   if (problem.status === 401) void reply.header('WWW-Authenticate', 'Bearer');
   void reply.status(problem.status).type('application/problem+json').send(JSON.stringify(problem));
 }

@@ -18,7 +18,7 @@ export const queryInteger = (least: number, most: number) =>
     .regex(/^-?\d{1,15}$/, `must be a whole number from ${least} to ${most}`)
     .transform(Number)
     .pipe(z.number().int().min(least).max(most))
-    .meta({ override: { type: 'integer', minimum: least, maximum: most } });
+    .meta({ override: { type: 'integer', minimum: least, maximum: most, pattern: undefined } });
 
 export const queryBoolean = z
   .enum(['true', 'false'])
@@ -45,7 +45,9 @@ export const plainText = (most: number) =>
 
 /** `?limit=&cursor=` of every list. */
 export const pageQuery = {
-  limit: queryInteger(1, 1000).default(100),
+  limit: queryInteger(1, 1000)
+    .default(100)
+    .meta({ override: { default: 100 } }),
   cursor: z.string().min(1).max(512).optional(),
 };
 

@@ -116,8 +116,7 @@ export class AddressGuard {
 
   httpsAgent(): HttpsAgent {
     const agent = new HttpsAgent({ keepAlive: false, maxCachedSessions: 0 });
-    const createConnection = (options: Target, done: Done) =>
-      this.guarded(options, done, connectTls);
+    const createConnection = (options: Target, done: Done) => this.guarded(options, done, connectTls);
     return Object.assign(agent, { createConnection });
   }
 

@@ -1,9 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { Clock } from '../../../../core/index.js';
+import { Clock, Instance } from '../../../../core/index.js';
 import type { RouteMinute } from '../metrics.types.js';
 import { LatencySketch } from '../rollup/latency-sketch.js';
 import { byRoute, mergeRoutes, OVERFLOW } from '../rollup/routes.js';
+import { RequestRecorder } from '../requests/request-recorder.js';
+import { toRouteMinutes } from '../requests/route-minutes.js';
 import { LatencyStore } from './latency.store.js';
 import {
   PERFORMANCE_WINDOWS_MS,
@@ -13,7 +15,7 @@ import {
 } from './performance.dto.js';
 
 const MINUTE_MS = 60_000;
-/** Minutes are stored once a minute, so an answer is as good as new for this long, and fifty at once cost one. */
+/** An answer is as good as new for this long, and fifty at once cost one. */
 const REUSE_MS = 2_000;
 /** Answers kept for reuse; `instance` is the caller's text, so their number must have a bound. */
 const MAX_REUSED = 32;
@@ -31,6 +33,8 @@ export class PerformanceService {
   constructor(
     private readonly latencies: LatencyStore,
     private readonly clock: Clock,
+    private readonly recorder: RequestRecorder,
+    private readonly self: Instance,
   ) {}
 
   /** Highest p95 first. */
@@ -50,10 +54,12 @@ export class PerformanceService {
   private async compute(window: PerformanceWindow, instance: string | null): Promise<PerformanceAnswer> {
     const windowMs = PERFORMANCE_WINDOWS_MS[window];
     const toMs = this.clock.now();
-    // Minutes that began within the window; the running one is stored when it ends.
+    // Minutes that began within the window.
     const fromMs = Math.ceil((toMs - windowMs) / MINUTE_MS) * MINUTE_MS;
     const range = { fromMs, toMs, instance, which: 'routes' as const };
-    const rows = window === '24h' ? await this.latencies.hours(range) : await this.latencies.minutes(range);
+    const stored = () => (window === '24h' ? this.latencies.hours(range) : this.latencies.minutes(range));
+    const rows =
+      instance === null || instance === this.self.id ? await this.withRunningMinute(stored) : await stored();
     const items: RoutePerformance[] = [];
     for (const route of byRoute(rows)) {
       items.push(performanceOf(mergeRoutes(route, route[0] ?? OVERFLOW), windowMs));
@@ -61,6 +67,18 @@ export class PerformanceService {
     }
     items.sort((a, b) => b.p95Ms - a.p95Ms || b.requests - a.requests);
     return { window, from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString(), items };
+  }
+
+  /**
+   * Adds what this instance has counted since its last minute was stored, so that whoever asks right
+   * after a request sees it; of the other instances the last stored minute is the newest.
+   */
+  private async withRunningMinute(read: () => Promise<RouteMinute[]>): Promise<RouteMinute[]> {
+    const { drains } = this.recorder;
+    const stored = await read();
+    // A drain in between has moved the counts to the store.
+    if (this.recorder.drains !== drains) return read();
+    return [...stored, ...(await toRouteMinutes(this.recorder.peek()))];
   }
 }
 

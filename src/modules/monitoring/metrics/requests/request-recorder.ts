@@ -49,6 +49,8 @@ export class RequestRecorder {
   total = 0;
   /** Of them, answered by routes beyond the cap. */
   overflowed = 0;
+  /** How often the counts were taken away to be stored. */
+  drains = 0;
 
   constructor(private readonly clock: Clock) {
     this.recent = new RecentRequests(clock.monotonicMs());
@@ -108,13 +110,24 @@ export class RequestRecorder {
     return [...this.series, this.overflow];
   }
 
+  /** What happened since the last drain, left where it is and still growing. */
+  peek(): DrainedSeries[] {
+    return this.withTraffic().map(({ endpoint, minute }) => ({ endpoint, counts: minute }));
+  }
+
   /** What happened since the last drain, routes without traffic left out; makes place for waiting routes. */
   drain(): DrainedSeries[] {
-    const drained = this.allSeries()
-      .filter(({ minute }) => !minute.isEmpty)
-      .map((series) => ({ endpoint: series.endpoint, counts: series.takeMinute() }));
+    const drained = this.withTraffic().map((series) => ({
+      endpoint: series.endpoint,
+      counts: series.takeMinute(),
+    }));
+    this.drains += 1;
     if (this.series.size >= MAX_SERIES) this.evictIdle();
     return drained;
+  }
+
+  private withTraffic(): RouteSeries[] {
+    return this.allSeries().filter(({ minute }) => !minute.isEmpty);
   }
 
   private place(endpoint: Endpoint): RouteSeries {
