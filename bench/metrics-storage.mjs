@@ -1,6 +1,10 @@
 // Metrics in PostgreSQL: one statement a snapshot, how quick history is, how many bytes a sample costs.
-// Run `node build.mjs` first; DATABASE_URL names a server where this may make and drop a database.
+// Run `node build.mjs` first. DATABASE_URL names a server where this may make and drop a database;
+// without it a server is started for this run, with its default settings.
 //   node metrics-storage.mjs [days, default 30]
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import pg from 'pg';
 import { Leases } from '../.cache/bench/src/core/leases/leases.js';
 import { openDatabase } from '../.cache/bench/src/core/database/open-database.js';
@@ -14,7 +18,8 @@ import { RollupStore } from '../.cache/bench/src/modules/monitoring/metrics/roll
 import { PostgresMetricsSink } from '../.cache/bench/src/modules/monitoring/metrics/stores/postgres-metrics-sink.js';
 import { SeriesDictionary } from '../.cache/bench/src/modules/monitoring/metrics/stores/series-dictionary.js';
 
-const SERVER = process.env.DATABASE_URL ?? 'postgres://vigia@127.0.0.1:54999/postgres';
+const server = process.env.DATABASE_URL ? undefined : await ownServer();
+const SERVER = process.env.DATABASE_URL ?? server.url;
 const DAYS = Number(process.argv[2] ?? 30);
 const METRICS = 50;
 const TICK_MS = 15_000;
@@ -35,10 +40,24 @@ try {
 } finally {
   await database.close();
   await onServer(`DROP DATABASE ${name} WITH (FORCE)`);
+  await server?.stop();
 }
 if (missed.length > 0) {
   console.log(`\nmissed: ${missed.join('; ')}`);
   process.exitCode = 1;
+}
+
+async function ownServer() {
+  const { startEmbeddedPostgres } = await import('../.cache/bench/src/database/embedded-postgres/index.js');
+  const folder = mkdtempSync(join(tmpdir(), 'vigia-bench-'));
+  chmodSync(folder, 0o755);
+  const log = { info() {}, warn() {}, error: console.error };
+  const started = await startEmbeddedPostgres({ dataDirectory: folder, log });
+  const stop = async () => {
+    await started.stop();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  return { url: started.url, stop };
 }
 
 async function run() {

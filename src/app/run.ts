@@ -5,6 +5,7 @@ import type { Env } from '../config/env.js';
 import { Shutdown } from '../core/index.js';
 import { createApp } from './create-app.js';
 import { loggerOptions } from './logging.js';
+import { stopListening } from './stop-listening.js';
 import { prepareResources, type Resources } from './resources.js';
 
 /** From the signal to the exit; what is not done by then is cut. */
@@ -69,6 +70,7 @@ function stopOnSignal(running: Running, env: Env, log: pino.Logger): void {
 async function stopInOrder({ app, resources }: Running, env: Env): Promise<void> {
   app.get(Shutdown).beginDrain();
   await sleep(env.SHUTDOWN_DELAY_MS);
+  await stopListening(app.getHttpServer());
   await app.close();
   await resources.release();
 }

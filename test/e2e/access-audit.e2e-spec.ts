@@ -249,9 +249,10 @@ describe('validate_user_session in SQL', () => {
     vigia = await accessApp();
     role = `reporting_${process.pid}_${Math.floor(Math.random() * 1e9)}`;
     const database = vigia.app.get(Database);
-    await database.execute(`CREATE ROLE ${role} LOGIN`);
+    await database.execute(`CREATE ROLE ${role} LOGIN PASSWORD 'reporting'`);
     const url = new URL(vigia.databaseUrl);
     url.username = role;
+    url.password = 'reporting';
     client = new pg.Client({ connectionString: url.href });
     await client.connect();
   });

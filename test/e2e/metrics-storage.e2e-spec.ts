@@ -6,6 +6,7 @@ import { BusinessGauges } from '../../src/modules/monitoring/metrics/business/bu
 import { MonitoringConfig } from '../../src/modules/monitoring/metrics/config/monitoring-config.js';
 import { MetricsSink } from '../../src/modules/monitoring/metrics/metrics-sink.port.js';
 import type { MetricSample } from '../../src/modules/monitoring/metrics/metrics.types.js';
+import { RequestRecorder } from '../../src/modules/monitoring/metrics/requests/request-recorder.js';
 import { SnapshotSources } from '../../src/modules/monitoring/metrics/snapshot-sources.js';
 import {
   METRICS_STORAGE_CONTROLLERS,
@@ -21,6 +22,7 @@ import { createDatabase } from '../support/test-database.js';
   providers: [
     ...METRICS_STORAGE_PROVIDERS,
     SnapshotSources,
+    RequestRecorder,
     { provide: MonitoringOptions, useValue: { collectIntervalMs: 20_000 } satisfies MonitoringOptions },
     { provide: Authenticator, useClass: FakeAuthenticator },
   ],

@@ -106,6 +106,16 @@ describe(Database.name, () => {
     expect(await database.query('SELECT n FROM vigia.t')).toEqual([{ n: 5 }]);
   });
 
+  it('calls text that PostgreSQL cannot store a fault of the input', async () => {
+    for (const sql of ['SELECT $1::text', 'SELECT $1::jsonb']) {
+      const value = sql.includes('jsonb') ? '{"a":"\\u0000"}' : 'a\u0000b';
+      await expect(database.query(sql, [value])).rejects.toMatchObject({
+        status: 400,
+        code: 'VALIDATION_FAILED',
+      });
+    }
+  });
+
   it('rolls back everything when the work throws', async () => {
     const work = database.transaction(async (tx) => {
       await tx.execute('INSERT INTO vigia.t VALUES (1, 0)');

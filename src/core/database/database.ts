@@ -2,11 +2,11 @@ import { Logger } from '@nestjs/common';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pool, PoolClient, QueryConfig, QueryResultRow } from 'pg';
 import type { DataSource } from 'typeorm';
-import { DependencyUnavailableError } from '../errors/errors.js';
+import { DependencyUnavailableError, ValidationFailedError } from '../errors/errors.js';
 import { addressOfDataSource, type Address } from './address.js';
 import { CircuitBreaker } from './circuit-breaker.js';
 import { DATABASE_DEFAULTS } from './database.options.js';
-import { isConnectionLost, isNothingSent, isTransient } from './sql-errors.js';
+import { isConnectionLost, isNothingSent, isTransient, isUnstorableText } from './sql-errors.js';
 
 /** Runs statements; either a pooled connection each, or all on the connection of one transaction. */
 export interface Queryable {
@@ -47,6 +47,9 @@ const DEFAULT_TIMEOUT_MS = 4_500;
 const DEFAULT_RETRIES = 5;
 /** Callers beyond this many waiting ones are refused at once instead of queueing without bound. */
 const MAX_WAITING = 1_000;
+
+/** The one text that passes every schema and cannot be stored: said once here instead of in each schema. */
+const NUL_FAULT = { path: '', message: 'text must not contain the NUL character' };
 
 /**
  * PostgreSQL as every store sees it. Adds to the pool what a service must have: a deadline on every
@@ -175,6 +178,7 @@ export class Database implements Queryable {
     } catch (error) {
       const lost = isConnectionLost(error);
       client.release(lost);
+      if (isUnstorableText(error)) throw new ValidationFailedError([NUL_FAULT]);
       if (!lost) throw error;
       this.breaker.failed();
       throw new DependencyUnavailableError('PostgreSQL', error);

@@ -61,3 +61,9 @@ export function isUniqueViolation(error: unknown, constraint?: string): boolean 
     (!constraint || (error as { constraint?: string }).constraint === constraint)
   );
 }
+
+/** Text that PostgreSQL cannot store: NUL, in a text (22021) or in JSON (22P05). */
+export function isUnstorableText(error: unknown): boolean {
+  const code = sqlState(error);
+  return code === '22021' || code === '22P05';
+}

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { isoText } from '../../../core/index.js';
+import { isoText, plainText } from '../../../core/index.js';
 
 /** `?instance=` of the latest snapshot. */
-export const instanceQuery = z.strictObject({ instance: z.string().min(1).max(255).optional() });
+export const instanceQuery = z.strictObject({ instance: plainText(256).optional() });
 export type InstanceQuery = z.infer<typeof instanceQuery>;
 
 const known = z.number().nullable();
