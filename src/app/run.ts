@@ -2,7 +2,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import type { Env } from '../config/env.js';
-import { Shutdown } from '../core/index.js';
+import { Shutdown, SystemClock } from '../core/index.js';
 import { createApp } from './create-app.js';
 import { loggerOptions } from './logging.js';
 import { stopListening } from './stop-listening.js';
@@ -34,14 +34,21 @@ export async function run(env: Env): Promise<void> {
 async function listen(app: NestFastifyApplication, env: Env): Promise<void> {
   await app.listen(env.PORT, env.HOST);
   const url = await app.getUrl();
-  process.stdout.write(`Vigia is ready at ${url} (API documentation at ${url}/api/docs)\n`);
+  announce(`Vigia is ready at ${url} (API documentation at ${url}/api/docs)`);
 }
 
 /** The one place where a password is shown: it is stored nowhere. */
 function printAdmin(email: string, password: string): void {
-  process.stdout.write(
-    `First start: administrator ${email}, password ${password} (shown once, change it after signing in)\n`,
+  announce(
+    `First start: administrator ${email}, password ${password} (shown once, change it after signing in)`,
   );
+}
+
+/** What a person waits for: shown at every log level; plain on a terminal, else a log line like the others. */
+function announce(message: string): void {
+  const time = new Date(new SystemClock().now()).toISOString();
+  const line = process.stdout.isTTY ? message : JSON.stringify({ level: 'info', time, msg: message });
+  process.stdout.write(`${line}\n`);
 }
 
 function stopOnSignal(running: Running, env: Env, log: pino.Logger): void {
