@@ -31,6 +31,15 @@ describe(parseMounts.name, () => {
     expect(parseMounts(container).map(({ mountPoint }) => mountPoint)).toEqual(['/', '/data']);
   });
 
+  it("shows a container engine's host its own disks, not the root of each container again", () => {
+    const engine = `1 0 8:1 / / rw - ext4 /dev/sda1 rw
+2 1 0:50 / /var/lib/docker/overlay2/aa11/merged rw - overlay overlay rw
+3 1 0:51 / /var/lib/docker/overlay2/bb22/merged rw - overlay overlay rw
+4 1 0:52 / /run/containerd/io.containerd.runtime.v2.task/k8s.io/cc33/rootfs rw - overlay overlay rw
+`;
+    expect(parseMounts(engine).map(({ mountPoint }) => mountPoint)).toEqual(['/']);
+  });
+
   it('looks at no more than 32 mounts', () => {
     const many = Array.from({ length: 500 }, (_, i) => `${i} 1 8:${i} / /m${i} rw - ext4 /dev/s${i} rw`).join(
       '\n',

@@ -52,6 +52,8 @@ function parseLine(line: string): MountLine | undefined {
   if (!device || !root || !mountPoint || !type || !source) return undefined;
   const path = unescaped(mountPoint);
   if (PSEUDO.has(type) || ENGINE_FILES.has(path)) return undefined;
+  // A container's own root; elsewhere it is another container's, which shows the engine's disk once more.
+  if (type === 'overlay' && path !== '/') return undefined;
   return {
     mountPoint: path,
     device,
