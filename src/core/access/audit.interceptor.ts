@@ -54,10 +54,14 @@ export class AuditInterceptor implements NestInterceptor {
   }
 }
 
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
 /** The route parameter the rule names, else the id of what was made. */
 function targetOf(rule: AuditRule, request: FastifyRequest, answer: unknown): string | null {
   const params = request.params as Record<string, string> | undefined;
-  if (rule.target && params?.[rule.target]) return params[rule.target] ?? null;
+  const named = rule.target && params?.[rule.target];
+  // One target has one name, however the caller spelled its id.
+  if (named) return UUID.test(named) ? named.toLowerCase() : named;
   if (typeof answer === 'object' && answer !== null && 'id' in answer) return String(answer.id);
   return null;
 }

@@ -20,11 +20,6 @@ export const queryInteger = (least: number, most: number) =>
     .pipe(z.number().int().min(least).max(most))
     .meta({ override: { type: 'integer', minimum: least, maximum: most, pattern: undefined } });
 
-export const queryBoolean = z
-  .enum(['true', 'false'])
-  .transform((text) => text === 'true')
-  .meta({ override: { type: 'boolean' } });
-
 /** A comma-separated list, e.g. `a,b`. */
 export const queryList = (most: number) =>
   z
@@ -33,7 +28,8 @@ export const queryList = (most: number) =>
     .transform((text) => text.split(','))
     .pipe(z.array(z.string().min(1)).min(1).max(most));
 
-export const uuid = z.uuid('must be a UUID');
+/** In lower case, as PostgreSQL writes it: an id is also a key of caches and a topic's text. */
+export const uuid = z.uuid('must be a UUID').toLowerCase();
 
 /** Short human text: no control characters, so that it cannot forge lines where it is shown. */
 export const plainText = (most: number) =>

@@ -79,8 +79,9 @@ export class ApiKeysService {
   /** @throws NotFoundError */
   async remove(id: string): Promise<void> {
     await this.database.transaction(async (tx) => {
-      if (!(await this.keys.markDeleted(tx, id))) throw new NotFoundError('the API key');
-      await this.bus.publish(tx, BUS.apiKey, id.toLowerCase());
+      const deleted = await this.keys.markDeleted(tx, id);
+      if (deleted === null) throw new NotFoundError('the API key');
+      await this.bus.publish(tx, BUS.apiKey, deleted);
     });
   }
 }

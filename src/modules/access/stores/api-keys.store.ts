@@ -57,13 +57,17 @@ export class ApiKeysStore {
     return rows.map(toApiKey);
   }
 
-  /** The row stays, without its secret, for as long as the audit log speaks of it. */
-  async markDeleted(tx: Queryable, id: string): Promise<boolean> {
-    const changed = await tx.execute(
-      `UPDATE vigia.api_keys SET deleted_at = clock_timestamp(), secret_hash = '' WHERE id = $1 AND deleted_at IS NULL`,
+  /**
+   * The row stays, without its secret, for as long as the audit log speaks of it.
+   * @returns the id as it is stored, or null when there is no such key
+   */
+  async markDeleted(tx: Queryable, id: string): Promise<string | null> {
+    const rows = await tx.query<{ id: string }>(
+      `UPDATE vigia.api_keys SET deleted_at = clock_timestamp(), secret_hash = ''
+       WHERE id = $1 AND deleted_at IS NULL RETURNING id`,
       [id],
     );
-    return changed === 1;
+    return rows[0]?.id ?? null;
   }
 
   async loadAccess(id: string): Promise<KeyAccess | null> {

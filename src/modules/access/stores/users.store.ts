@@ -147,14 +147,17 @@ export class UsersStore {
     );
   }
 
-  /** Nothing that opens a door stays; what names the person goes when the audit log forgets it too. */
-  async markDeleted(tx: Queryable, id: string): Promise<boolean> {
-    const changed = await tx.execute(
+  /**
+   * Nothing that opens a door stays; what names the person goes when the audit log forgets it too.
+   * @returns the id as it is stored, or null when there is no such user
+   */
+  async markDeleted(tx: Queryable, id: string): Promise<string | null> {
+    const rows = await tx.query<{ id: string }>(
       `UPDATE vigia.users SET deleted_at = clock_timestamp(), active = false, password_hash = NULL
-       WHERE id = $1 AND deleted_at IS NULL`,
+       WHERE id = $1 AND deleted_at IS NULL RETURNING id`,
       [id],
     );
-    return changed === 1;
+    return rows[0]?.id ?? null;
   }
 
   /** What each request needs to know of its user. @returns null when the user may do nothing */

@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { createSecretKey, randomUUID, type KeyObject } from 'node:crypto';
 import { jwtVerify, SignJWT } from 'jose';
 import { z } from 'zod';
-import { Clock, UnauthenticatedError, type Role, type Tier } from '../../../core/index.js';
+import { Clock, UnauthenticatedError, uuid, type Role, type Tier } from '../../../core/index.js';
 import { ACCESS_OPTIONS, type AccessOptions } from '../access.options.js';
 import type { LocalToken } from './token.types.js';
 
@@ -12,8 +12,8 @@ export const ACCESS_TOKEN_LIFETIME_MS = 15 * 60_000;
 const MIN_SECRET_BYTES = 32;
 
 const claims = z.object({
-  sub: z.uuid(),
-  sid: z.uuid(),
+  sub: uuid,
+  sid: uuid,
   exp: z.number(),
   aud: z.literal(LOCAL_ISSUER).optional(),
 });

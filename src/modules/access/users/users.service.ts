@@ -92,9 +92,10 @@ export class UsersService {
   async remove(id: string): Promise<void> {
     await this.database.transaction(async (tx) => {
       await this.keepAnAdmin(tx, id);
-      if (!(await this.users.markDeleted(tx, id))) throw new NotFoundError('the user');
-      await this.sessions.endAllOf(tx, id, 'deleted');
-      await this.bus.publish(tx, BUS.user, id);
+      const deleted = await this.users.markDeleted(tx, id);
+      if (deleted === null) throw new NotFoundError('the user');
+      await this.sessions.endAllOf(tx, deleted, 'deleted');
+      await this.bus.publish(tx, BUS.user, deleted);
     });
   }
 
@@ -102,9 +103,10 @@ export class UsersService {
     if (changes.active === false || (changes.role ?? 'admin') !== 'admin') await this.keepAnAdmin(tx, id);
     const user = await this.users.update(tx, id, changes);
     if (!user) throw new NotFoundError('the user');
-    if (changes.active === false) await this.sessions.endAllOf(tx, id, 'deactivated');
-    if (changes.passwordHash !== undefined) await this.sessions.endAllOf(tx, id, 'passwordChanged');
-    await this.bus.publish(tx, BUS.user, id);
+    // By the id that PostgreSQL keeps: the caller may spell the same one in upper case, and caches would not know it.
+    if (changes.active === false) await this.sessions.endAllOf(tx, user.id, 'deactivated');
+    if (changes.passwordHash !== undefined) await this.sessions.endAllOf(tx, user.id, 'passwordChanged');
+    await this.bus.publish(tx, BUS.user, user.id);
     return user;
   }
 
