@@ -59,7 +59,9 @@ export {
   AddressGuard,
   ForbiddenAddressError,
   isForbiddenAddress,
+  isWithin,
   parseCidrs,
+  type Cidr,
   type Resolve,
 } from './net/address-guard.js';
 export { Outbox, OutboxRefusedError, OutboxRetryLaterError, type OutboxMessage } from './outbox/outbox.js';

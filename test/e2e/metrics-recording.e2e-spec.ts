@@ -15,7 +15,10 @@ let on: RecordingApp;
 let recorder: RequestRecorder;
 
 beforeEach(async () => {
-  on = await buildRecordingApp({ version: '1.2.3', metricsAllowedCidrs: ['10.1.0.0/16', 'fd00::/8'] });
+  on = await buildRecordingApp({
+    version: '1.2.3',
+    metricsAllowedCidrs: ['10.1.0.0/16', 'fd00::/8', '198.51.100.7'],
+  });
   recorder = on.app.get(RequestRecorder);
 });
 afterEach(() => on.close());
@@ -223,6 +226,8 @@ describe('GET /metrics', () => {
     expect(await from('10.1.2.3')).toBe(200);
     expect(await from('::ffff:10.1.2.3')).toBe(200);
     expect(await from('fd00::1')).toBe(200);
+    expect(await from('198.51.100.7')).toBe(200); // a bare address is a range of one
+    expect(await from('198.51.100.8')).toBe(401);
     expect(await from('10.2.2.3')).toBe(401);
     expect(await from('nonsense')).toBe(401);
   });

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { get } from 'node:http';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
-import { AddressGuard, isForbiddenAddress, parseCidrs, type Resolve } from './address-guard.js';
+import { AddressGuard, isForbiddenAddress, isWithin, parseCidrs, type Resolve } from './address-guard.js';
 
 const FORBIDDEN = [
   ...['127.0.0.1', '127.255.255.254', '0.0.0.0', '10.0.0.1', '172.16.0.1', '172.31.255.255', '192.168.1.1'],
@@ -65,6 +65,35 @@ describe(isForbiddenAddress.name, () => {
   });
 
   it('names a range that is none', () => expect(() => parseCidrs(['10.0.0.0/8', 'ten/8'])).toThrow('ten/8'));
+});
+
+describe('the inside of a cloud', () => {
+  it.each([
+    ['Azure wire server', '168.63.129.16'],
+    ['Azure wire server in IPv6 spelling', '::ffff:168.63.129.16'],
+    ['AWS, GCP, Azure, DigitalOcean', '169.254.169.254'],
+    ['AWS in IPv6', 'fd00:ec2::254'],
+    ['GCP in IPv6', 'fd20:ce::254'],
+    ['AWS task credentials', '169.254.170.2'],
+    ['Alibaba', '100.100.100.200'],
+    ['Oracle', '192.0.0.192'],
+    ['Scaleway in IPv6', 'fd00:42::42'],
+  ])('is closed: %s', (_, address) => expect(isForbiddenAddress(address, [])).toBe(true));
+
+  it('can be opened by the operator', () =>
+    expect(isForbiddenAddress('168.63.129.16', ['168.63.129.16'])).toBe(false));
+});
+
+describe(isWithin.name, () => {
+  const ranges = parseCidrs(['10.0.0.0/8', '203.0.113.7', '2001:db8::1']);
+
+  it.each(['10.9.9.9', '203.0.113.7', '::ffff:10.9.9.9', '2001:db8::1'])('knows %s', (address) =>
+    expect(isWithin(address, ranges)).toBe(true));
+
+  it.each(['11.0.0.1', '203.0.113.8', '2001:db8::2', '', 'nonsense'])('does not know %s', (address) =>
+    expect(isWithin(address, ranges)).toBe(false));
+
+  it('is never true of no range', () => expect(isWithin('10.0.0.1', [])).toBe(false));
 });
 
 describe(AddressGuard.name, () => {

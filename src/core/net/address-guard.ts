@@ -14,7 +14,8 @@ type Open = (options: Target & { readonly lookup: LookupFunction }) => Socket;
 type Done = (error: Error) => void;
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6;
-type Cidr = [Address, number];
+/** A range of addresses: its first one, and how many leading bits the others share with it. */
+export type Cidr = [Address, number];
 
 /** How names are resolved; always all addresses. Replaced in tests. */
 export type Resolve = (
@@ -53,6 +54,11 @@ export function parseCidrs(cidrs: readonly string[]): Cidr[] {
     const address = ipaddr.process(cidr);
     return [address, address.kind() === 'ipv4' ? 32 : 128];
   });
+}
+
+/** @param address in any spelling, also an IPv4 one written as IPv6; what cannot be read is in no range */
+export function isWithin(address: string, ranges: readonly Cidr[]): boolean {
+  return ranges.length > 0 && ipaddr.isValid(address) && matches(unmapped(ipaddr.parse(address)), ranges);
 }
 
 /**
@@ -138,13 +144,24 @@ export class AddressGuard {
 function isForbidden(address: string, allowed: readonly Cidr[]): boolean {
   if (!ipaddr.isValid(address)) return true;
   const parsed = unmapped(ipaddr.parse(address));
-  if (allowed.some(([range, bits]) => range.kind() === parsed.kind() && parsed.match(range, bits)))
-    return false;
+  if (matches(parsed, allowed)) return false;
   return (
     parsed.range() !== 'unicast' ||
+    matches(parsed, CLOUD_INSIDE) ||
     (parsed.kind() === 'ipv6' && !GLOBAL_UNICAST.test(parsed.toNormalizedString()))
   );
 }
+
+function matches(address: Address, ranges: readonly Cidr[]): boolean {
+  return ranges.some(([range, bits]) => range.kind() === address.kind() && address.match(range, bits));
+}
+
+/**
+ * Public by their number, but answered by the cloud itself and only to machines in it: Azure's wire
+ * server, which hands out a machine's certificates. Other clouds' metadata is at link-local, unique
+ * local or carrier-grade NAT addresses, which are refused by their range.
+ */
+const CLOUD_INSIDE = parseCidrs(['168.63.129.16']);
 
 /** 2000::/3, all that IANA has given out for public use; ipaddr.js calls whatever is in no list `unicast`. */
 const GLOBAL_UNICAST = /^[23][0-9a-f]{3}:/;

@@ -6,12 +6,14 @@ import {
   Authenticator,
   authorize,
   credentialsOf,
+  isWithin,
+  parseCidrs,
   Public,
   RestController,
   UnauthenticatedError,
+  type Cidr,
 } from '../../../../core/index.js';
 import { MonitoringOptions } from '../../monitoring.options.js';
-import { AllowedAddresses } from './allowed-addresses.js';
 import { PrometheusExposition } from './exposition.js';
 
 /**
@@ -20,14 +22,14 @@ import { PrometheusExposition } from './exposition.js';
  */
 @RestController('metrics', 'monitoring')
 export class PrometheusController {
-  private readonly allowed: AllowedAddresses;
+  private readonly allowed: readonly Cidr[];
 
   constructor(
     private readonly exposition: PrometheusExposition,
     @Inject(ModuleRef) private readonly moduleRef: ModuleRef,
     options: MonitoringOptions,
   ) {
-    this.allowed = new AllowedAddresses(options.metricsAllowedCidrs ?? []);
+    this.allowed = parseCidrs(options.metricsAllowedCidrs ?? []);
   }
 
   @Get()
@@ -35,7 +37,7 @@ export class PrometheusController {
   @Answers(200, 'Metrics of this instance in the Prometheus text format')
   @Header('Content-Type', 'text/plain; version=0.0.4; charset=utf-8')
   async scrape(@Req() request: FastifyRequest): Promise<string> {
-    if (!this.allowed.has(request.ip)) await this.admit(request);
+    if (!isWithin(request.ip, this.allowed)) await this.admit(request);
     return this.exposition.text();
   }
 
