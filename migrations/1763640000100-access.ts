@@ -1,6 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** Users, sessions, refresh tokens, API keys, revoked external tokens, login limits and the audit log. */
+/** Users, sessions, API keys, revoked external tokens, login limits and the audit log. */
 export class Access1763640000100 implements MigrationInterface {
   readonly name = 'Access1763640000100';
 
@@ -21,15 +21,7 @@ export class Access1763640000100 implements MigrationInterface {
         END IF;
       END $$`);
     await runner.query('DROP FUNCTION vigia.validate_user_session(uuid)');
-    const tables = [
-      'audit_log',
-      'login_attempts',
-      'token_revocations',
-      'api_keys',
-      'refresh_tokens',
-      'sessions',
-      'users',
-    ];
+    const tables = ['audit_log', 'login_attempts', 'token_revocations', 'api_keys', 'sessions', 'users'];
     for (const table of tables) await runner.query(`DROP TABLE vigia.${table}`);
     await runner.query('DROP FUNCTION vigia.keep_audit_log()');
   }
@@ -77,22 +69,16 @@ async function createSessions(runner: QueryRunner): Promise<void> {
       created_at timestamptz(3) NOT NULL DEFAULT clock_timestamp(),
       expires_at timestamptz(3) NOT NULL,
       idle_expires_at timestamptz(3) NOT NULL,
+      refresh_generation integer NOT NULL DEFAULT 1,
       ended_at timestamptz(3),
       end_reason varchar(32),
       CONSTRAINT pk_sessions PRIMARY KEY (id),
       CONSTRAINT fk_sessions_user FOREIGN KEY (user_id) REFERENCES vigia.users (id) ON DELETE CASCADE)`);
   await runner.query('CREATE INDEX ix_sessions_user ON vigia.sessions (user_id)');
   await runner.query('CREATE INDEX ix_sessions_expires ON vigia.sessions (expires_at)');
-  await runner.query(`
-    CREATE TABLE vigia.refresh_tokens (
-      token_hash bytea NOT NULL,
-      session_id uuid NOT NULL,
-      generation integer NOT NULL,
-      issued_at timestamptz(3) NOT NULL DEFAULT clock_timestamp(),
-      used_at timestamptz(3),
-      CONSTRAINT pk_refresh_tokens PRIMARY KEY (token_hash),
-      CONSTRAINT uq_refresh_tokens_session UNIQUE (session_id, generation),
-      CONSTRAINT fk_refresh_tokens_session FOREIGN KEY (session_id) REFERENCES vigia.sessions (id) ON DELETE CASCADE)`);
+  await runner.query(
+    'CREATE INDEX ix_sessions_ended ON vigia.sessions (ended_at) WHERE ended_at IS NOT NULL',
+  );
   await runner.query(`
     CREATE TABLE vigia.token_revocations (
       key varchar(64) NOT NULL,
@@ -146,6 +132,8 @@ async function createAuditLog(runner: QueryRunner): Promise<void> {
       CONSTRAINT ck_audit_log_result CHECK (result IN ('ok', 'refused', 'failed')))`);
   await runner.query('CREATE INDEX ix_audit_log_at ON vigia.audit_log (at, id)');
   await runner.query('CREATE INDEX ix_audit_log_actor ON vigia.audit_log (actor, at)');
+  await runner.query('CREATE INDEX ix_audit_log_kind ON vigia.audit_log (kind, at, id)');
+  await runner.query('CREATE INDEX ix_audit_log_action ON vigia.audit_log (action, at, id)');
   await runner.query('CREATE INDEX ix_audit_log_target ON vigia.audit_log (target, at)');
   // What is written stays: only retention may delete, after saying so, and never anything recent.
   await runner.query(`
@@ -167,12 +155,17 @@ async function createAuditLog(runner: QueryRunner): Promise<void> {
 }
 
 async function createValidateUserSession(runner: QueryRunner): Promise<void> {
-  // SECURITY DEFINER: who is granted EXECUTE needs no right on the tables, and cannot skip the audit row.
+  // SECURITY DEFINER: who is granted EXECUTE needs no right on the tables. The audit row belongs to the
+  // caller's transaction: one that is rolled back takes it away again, and the answer is all that was had.
   await runner.query(`
     CREATE FUNCTION vigia.validate_user_session(session_id uuid) RETURNS boolean
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     DECLARE
       valid boolean;
+      now_us bigint := (extract(epoch FROM clock_timestamp()) * 1000000)::bigint;
+      -- UUIDv7: milliseconds, then the microseconds as the twelve bits after the version, so that ids keep the order.
+      audit_id uuid := (lpad(to_hex(now_us / 1000), 12, '0') || '7' || lpad(to_hex(now_us % 1000 * 4096 / 1000), 3, '0')
+                        || substr(gen_random_uuid()::text, 20))::uuid;
     BEGIN
       SELECT EXISTS (
         SELECT 1 FROM vigia.sessions s JOIN vigia.users u ON u.id = s.user_id
@@ -180,7 +173,7 @@ async function createValidateUserSession(runner: QueryRunner): Promise<void> {
           AND s.expires_at > clock_timestamp() AND s.idle_expires_at > clock_timestamp()
           AND u.active AND u.deleted_at IS NULL) INTO valid;
       INSERT INTO vigia.audit_log (id, at, actor, action, kind, target, ip, result)
-      VALUES (gen_random_uuid(), clock_timestamp(), 'database:' || session_user, 'validate_user_session', 'function',
+      VALUES (audit_id, to_timestamp(now_us / 1000 / 1000.0), 'database:' || session_user, 'validate_user_session', 'function',
               validate_user_session.session_id::text, host(inet_client_addr()),
               CASE WHEN valid THEN 'ok' ELSE 'refused' END);
       RETURN valid;

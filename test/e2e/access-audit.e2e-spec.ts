@@ -300,6 +300,13 @@ describe('validate_user_session in SQL', () => {
       kind: 'function',
     });
     expect(body.items[0]).toMatchObject({ target: annSid, result: 'refused' });
+    // UUIDv7, and in the order of the calls though they may share a millisecond.
+    const ids: string[] = body.items.map(({ id }: { id: string }) => id);
+    for (const id of ids)
+      expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+    expect(ids).toEqual([...ids].sort().reverse());
+    const at = Number.parseInt(ids[0]!.replace('-', '').slice(0, 12), 16);
+    expect(at).toBe(Date.parse(body.items[0].at));
   });
 
   it('cannot be turned against its owner by objects that a caller puts in the way', async () => {

@@ -1,12 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { Database } from '../../src/core/database/database.js';
 import { EventBus } from '../../src/core/events/event-bus.js';
 import { RefreshTokenReused, SessionsService, UsersService } from '../../src/modules/access/index.js';
-import {
-  MAX_REMEMBERED_TOKENS,
-  MAX_SESSIONS_PER_USER,
-} from '../../src/modules/access/stores/sessions.store.js';
-import { accessApp, type AccessApp, type Reply } from '../support/access-app.js';
+import { MAX_SESSIONS_PER_USER } from '../../src/modules/access/stores/sessions.store.js';
+import { RefreshTokens } from '../../src/modules/access/tokens/refresh-tokens.js';
+import { accessApp, SECRET, type AccessApp, type Reply } from '../support/access-app.js';
 import { eventually } from '../support/eventually.js';
 
 describe('sessions', () => {
@@ -203,32 +202,54 @@ describe('sessions', () => {
     expect(await me(ann.token)).toBe(200);
   });
 
-  it('forgets refresh tokens beyond the last thousand, and knows the others when they are reused', async () => {
+  it('knows a used refresh token after however many rotations, and keeps no row per rotation', async () => {
     const ann = await vigia.signIn('user');
     const sid = decodeJwt(ann.token).sid;
-    await sql('UPDATE vigia.refresh_tokens SET generation = $2 WHERE session_id = $1', [
-      sid,
-      MAX_REMEMBERED_TOKENS + 1,
-    ]);
-    await sql(
-      `INSERT INTO vigia.refresh_tokens (token_hash, session_id, generation, used_at)
-       SELECT sha256(convert_to(i::text || $1, 'utf8')), $1::uuid, i, clock_timestamp() FROM generate_series(1, $2::int) i`,
-      [sid, MAX_REMEMBERED_TOKENS],
-    );
-    const { body } = await refresh(ann.refreshToken);
-    const count = await sql('SELECT count(*)::int AS count FROM vigia.refresh_tokens WHERE session_id = $1', [
-      sid,
-    ]);
-    expect(count).toEqual([{ count: MAX_REMEMBERED_TOKENS + 1 }]);
-    expect(body.refreshToken).toBeDefined();
+    let last = (await refresh(ann.refreshToken)).body;
+    // As after a thousand and more rotations, which nobody needs to wait for.
+    await sql('UPDATE vigia.sessions SET refresh_generation = 2000000 WHERE id = $1', [sid]);
+    const [major] = last.refreshToken.split('.');
+    expect(major).toBe(sid);
+    expect((await refresh(ann.refreshToken)).status).toBe(401);
+    const ended = await sql('SELECT end_reason FROM vigia.sessions WHERE id = $1', [sid]);
+    expect(ended).toEqual([{ end_reason: 'tokenReused' }]);
+    await eventually(async () => (await me(last.accessToken)) === 401, 1_000);
+
+    const bob = await vigia.signIn('user');
+    const tables = () =>
+      sql(`SELECT count(*)::int AS count FROM vigia.sessions WHERE user_id = $1`, [bob.id]);
+    last = { refreshToken: bob.refreshToken };
+    for (let i = 0; i < 30; i++) last = (await refresh(last.refreshToken)).body;
+    expect(await tables()).toEqual([{ count: 1 }]);
+    expect((await refresh(bob.refreshToken)).status).toBe(401);
+    expect((await refresh(last.refreshToken)).status).toBe(401);
+  });
+
+  it('refuses a refresh token of another session, generation or secret, without ending anything', async () => {
+    const ann = await vigia.signIn('user');
+    const bob = await vigia.signIn('user');
+    const [sid, generation, mac] = ann.refreshToken.split('.') as [string, string, string];
+    const [bobSid] = bob.refreshToken.split('.') as [string];
+    const foreign = new RefreshTokens({ jwtSecret: Buffer.alloc(32, 1) });
+    const forged = [
+      `${bobSid}.${generation}.${mac}`,
+      `${sid}.2.${mac}`,
+      `${sid}.0.${mac}`,
+      `${sid.toUpperCase()}.${generation}.${mac}`,
+      `${sid}.${generation}.${'A'.repeat(43)}`,
+      foreign.sign({ sessionId: sid, generation: 1 }),
+      new RefreshTokens({ jwtSecret: SECRET }).sign({ sessionId: sid, generation: 2 }), // not issued yet
+      new RefreshTokens({ jwtSecret: SECRET }).sign({ sessionId: randomUUID(), generation: 1 }),
+    ];
+    for (const token of forged) expect([token, (await refresh(token)).status]).toEqual([token, 401]);
+    expect((await refresh(ann.refreshToken)).status).toBe(200);
+    expect((await refresh(bob.refreshToken)).status).toBe(200);
   });
 
   it('stores no token that could be used', async () => {
     const ann = await vigia.signIn('user');
     const { rows } = {
-      rows: await sql(
-        `SELECT t::text FROM vigia.refresh_tokens t UNION ALL SELECT s::text FROM vigia.sessions s`,
-      ),
+      rows: await sql(`SELECT s::text FROM vigia.sessions s`),
     };
     expect(JSON.stringify(rows)).not.toContain(ann.refreshToken);
     expect(JSON.stringify(rows)).not.toContain(Buffer.from(ann.refreshToken).toString('hex'));
@@ -265,7 +286,7 @@ describe('cookie sessions', () => {
     expect(reply.status).toBe(200);
     expect(Object.keys(reply.body).sort()).toEqual(['accessToken', 'expiresInMs', 'user']);
     expect(reply.headers['set-cookie']).toMatch(
-      /^vigia_refresh=[A-Za-z0-9_-]{43}; Path=\/api\/v1\/auth; Max-Age=604800; HttpOnly; SameSite=Strict$/,
+      /^vigia_refresh=[0-9a-f-]{36}\.1\.[A-Za-z0-9_-]{43}; Path=\/api\/v1\/auth; Max-Age=604800; HttpOnly; SameSite=Strict$/,
     );
   });
 
@@ -274,7 +295,7 @@ describe('cookie sessions', () => {
     const reply = await refresh(`theme=dark; ${first}; x=y`);
     expect(reply.status).toBe(200);
     expect(reply.body.refreshToken).toBeUndefined();
-    expect(cookieOf(reply)).toMatch(/^vigia_refresh=.{43}$/);
+    expect(cookieOf(reply)).toMatch(/^vigia_refresh=[0-9a-f-]{36}\.2\.[A-Za-z0-9_-]{43}$/);
     expect(cookieOf(reply)).not.toBe(first);
     const reused = await refresh(first);
     expect(reused.status).toBe(401);

@@ -154,7 +154,12 @@ describe(RetentionStore.name, () => {
     await database.execute(
       `INSERT INTO vigia.sessions (id, user_id, expires_at, idle_expires_at)
        SELECT gen_random_uuid(), id, clock_timestamp() - age, clock_timestamp()
-       FROM vigia.users, unnest(ARRAY[interval '31 days', interval '29 days']) age WHERE name = 'Stays'`,
+       FROM vigia.users, unnest(ARRAY[interval '25 hours', interval '23 hours']) age WHERE name = 'Stays'`,
+    );
+    await database.execute(
+      `INSERT INTO vigia.sessions (id, user_id, expires_at, idle_expires_at, ended_at, end_reason)
+       SELECT gen_random_uuid(), id, clock_timestamp() + interval '30 days', clock_timestamp(), clock_timestamp() - age, 'logout'
+       FROM vigia.users, unnest(ARRAY[interval '25 hours', interval '23 hours']) age WHERE name = 'Stays'`,
     );
     await database.execute(
       `INSERT INTO vigia.login_attempts (key, updated_at) VALUES ('old', clock_timestamp() - interval '11 minutes'), ('new', clock_timestamp())`,
@@ -176,7 +181,7 @@ describe(RetentionStore.name, () => {
       ['Stays', 'stays@x'],
       ['deleted', null],
     ]);
-    expect(await one('SELECT count(*)::int AS v FROM vigia.sessions')).toBe(1);
+    expect(await one('SELECT count(*)::int AS v FROM vigia.sessions')).toBe(2);
     expect(await one('SELECT string_agg(key, $$,$$) AS v FROM vigia.login_attempts')).toBe('new');
     expect(await one('SELECT string_agg(key, $$,$$) AS v FROM vigia.token_revocations')).toBe('new');
   });

@@ -27,6 +27,7 @@ import { TokenRevocationsStore } from './stores/token-revocations.store.js';
 import { UsersStore } from './stores/users.store.js';
 import { ExternalTokens } from './tokens/external-tokens.js';
 import { LocalTokens } from './tokens/local-tokens.js';
+import { RefreshTokens } from './tokens/refresh-tokens.js';
 import { TokenVerifier } from './tokens/token-verifier.js';
 import { BootstrapAdmin } from './users/bootstrap-admin.js';
 import { UsersController } from './users/users.controller.js';
@@ -34,7 +35,7 @@ import { UsersService } from './users/users.service.js';
 
 const STORES = [UsersStore, SessionsStore, TokenRevocationsStore, ApiKeysStore, AuditStore, RetentionStore];
 const SERVICES = [
-  ...[PasswordHasher, PasswordGate, LocalTokens, ExternalTokens, TokenVerifier],
+  ...[PasswordHasher, PasswordGate, LocalTokens, RefreshTokens, ExternalTokens, TokenVerifier],
   ...[AccessState, ExternalUsers, LastSeen, AccessAuthenticator, BufferedAuditLog],
   ...[UsersService, SessionsService, LoginService, ProfileService, RefreshCookie, ApiKeysService],
   ...[BootstrapAdmin, AccessJobs],

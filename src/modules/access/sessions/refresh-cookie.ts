@@ -5,7 +5,7 @@ import { ACCESS_OPTIONS, type AccessOptions } from '../access.options.js';
 import { SESSION_IDLE_MS } from '../stores/sessions.store.js';
 
 const NAME = 'vigia_refresh';
-const VALUE = new RegExp(`(?:^|;)\\s*${NAME}=([A-Za-z0-9_-]{1,128})(?=;|$)`);
+const VALUE = new RegExp(`(?:^|;)\\s*${NAME}=([A-Za-z0-9._-]{1,128})(?=;|$)`);
 const DEFAULT_PATH = '/api/v1/auth';
 
 /**

@@ -14,7 +14,7 @@ import { SessionsStore, type Rotation } from '../stores/sessions.store.js';
 import { TokenRevocationsStore } from '../stores/token-revocations.store.js';
 import { UsersStore } from '../stores/users.store.js';
 import { LocalTokens } from '../tokens/local-tokens.js';
-import { digestOf, newSecret, SECRET_PATTERN } from '../tokens/opaque-secret.js';
+import { RefreshTokens, type RefreshToken } from '../tokens/refresh-tokens.js';
 import { TokenVerifier } from '../tokens/token-verifier.js';
 import type { ExternalToken } from '../tokens/token.types.js';
 import type { User } from '../users/user.types.js';
@@ -41,6 +41,7 @@ export class SessionsService {
     private readonly revocations: TokenRevocationsStore,
     private readonly users: UsersStore,
     private readonly localTokens: LocalTokens,
+    private readonly refreshTokens: RefreshTokens,
     private readonly tokens: TokenVerifier,
     private readonly bus: InstanceBus,
     private readonly events: EventBus,
@@ -50,12 +51,8 @@ export class SessionsService {
 
   /** @returns null when the user was closed, or got another password, since this one was proven */
   async open(user: User, provenHash: string): Promise<TokenPair | null> {
-    const refreshToken = newSecret();
-    const sessionId = await this.database.transaction((tx) =>
-      this.openIn(tx, user.id, provenHash, refreshToken),
-    );
-    if (sessionId === null) return null;
-    return { accessToken: await this.localTokens.sign(user, sessionId), refreshToken, user };
+    const sessionId = await this.database.transaction((tx) => this.openIn(tx, user.id, provenHash));
+    return sessionId === null ? null : this.pairOf(user, { sessionId, generation: 1 });
   }
 
   /**
@@ -64,16 +61,16 @@ export class SessionsService {
    * @throws UnauthenticatedError
    */
   async refresh(refreshToken: string, origin: Origin): Promise<TokenPair> {
-    if (!SECRET_PATTERN.test(refreshToken)) throw refreshRefused();
-    const next = newSecret();
-    const rotation = await this.database.transaction((tx) =>
-      this.rotateIn(tx, digestOf(refreshToken), digestOf(next)),
-    );
-    if (rotation.outcome === 'reused' && rotation.endedNow) await this.reportReuse(rotation, origin);
+    const token = this.refreshTokens.verify(refreshToken);
+    if (!token) throw refreshRefused();
+    const { sessionId, generation } = token;
+    const rotation = await this.database.transaction((tx) => this.rotateIn(tx, token));
+    if (rotation.outcome === 'reused' && rotation.endedNow)
+      await this.reportReuse(sessionId, rotation.userId, origin);
     if (rotation.outcome !== 'rotated') throw refreshRefused();
     const user = await this.users.find(rotation.userId);
     if (!user) throw refreshRefused();
-    return { accessToken: await this.localTokens.sign(user, rotation.sessionId), refreshToken: next, user };
+    return this.pairOf(user, { sessionId, generation: generation + 1 });
   }
 
   /** Ends the session that this access token belongs to. @param bearer one that was just authenticated */
@@ -94,23 +91,23 @@ export class SessionsService {
     });
   }
 
-  private async openIn(
-    tx: Queryable,
-    userId: string,
-    provenHash: string,
-    refreshToken: string,
-  ): Promise<string | null> {
-    const id = await this.sessions.open(tx, userId, provenHash, digestOf(refreshToken));
+  private async pairOf(user: User, token: RefreshToken): Promise<TokenPair> {
+    const accessToken = await this.localTokens.sign(user, token.sessionId);
+    return { accessToken, refreshToken: this.refreshTokens.sign(token), user };
+  }
+
+  private async openIn(tx: Queryable, userId: string, provenHash: string): Promise<string | null> {
+    const id = await this.sessions.open(tx, userId, provenHash);
     if (id === null) return null;
     for (const ended of await this.sessions.endBeyondBound(tx, userId))
       await this.bus.publish(tx, BUS.session, ended);
     return id;
   }
 
-  private async rotateIn(tx: Queryable, tokenHash: Buffer, nextHash: Buffer): Promise<Rotation> {
-    const rotation = await this.sessions.rotate(tx, tokenHash, nextHash);
+  private async rotateIn(tx: Queryable, token: RefreshToken): Promise<Rotation> {
+    const rotation = await this.sessions.rotate(tx, token);
     if (rotation.outcome === 'reused' && rotation.endedNow)
-      await this.bus.publish(tx, BUS.session, rotation.sessionId);
+      await this.bus.publish(tx, BUS.session, token.sessionId);
     return rotation;
   }
 
@@ -129,10 +126,7 @@ export class SessionsService {
     return Math.max(expiresAtMs, this.clock.now()) + EXTERNAL_SESSION_MS;
   }
 
-  private async reportReuse(
-    { sessionId, userId }: { sessionId: string; userId: string },
-    origin: Origin,
-  ): Promise<void> {
+  private async reportReuse(sessionId: string, userId: string, origin: Origin): Promise<void> {
     const atMs = this.clock.now();
     this.events.publish(new RefreshTokenReused(sessionId, userId, origin.ip, atMs));
     await this.auditLog.record({

@@ -3,6 +3,8 @@ import { Check, Column, Entity, Index, PrimaryColumn } from 'typeorm';
 @Entity({ schema: 'vigia', name: 'audit_log' })
 @Index('ix_audit_log_at', ['at', 'id'])
 @Index('ix_audit_log_actor', ['actor', 'at'])
+@Index('ix_audit_log_kind', ['kind', 'at', 'id'])
+@Index('ix_audit_log_action', ['action', 'at', 'id'])
 @Index('ix_audit_log_target', ['target', 'at'])
 @Check('ck_audit_log_kind', `kind IN ('admin', 'personalData', 'function', 'security')`)
 @Check('ck_audit_log_result', `result IN ('ok', 'refused', 'failed')`)

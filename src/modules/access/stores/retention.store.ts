@@ -5,13 +5,16 @@ import { Database, Leases, type Lease, type Queryable } from '../../../core/inde
 const BATCH_ROWS = 5_000;
 const MAX_BATCHES = 10;
 export const AUDIT_RETENTION_DAYS = 365;
-const ENDED_SESSION_DAYS = 30;
+/** Long enough to recognise a copied refresh token that comes late. */
+const OVER_SESSION_DAYS = 1;
 const LOGIN_ATTEMPT_MINUTES = 10;
 
 /** Each removes at most `$1` rows that nobody needs any more. */
 const REMOVALS: readonly string[] = [
   `DELETE FROM vigia.sessions WHERE id IN (
-     SELECT id FROM vigia.sessions WHERE expires_at < clock_timestamp() - interval '${ENDED_SESSION_DAYS} days' LIMIT $1)`,
+     SELECT id FROM vigia.sessions WHERE expires_at < clock_timestamp() - interval '${OVER_SESSION_DAYS} days' LIMIT $1)`,
+  `DELETE FROM vigia.sessions WHERE id IN (
+     SELECT id FROM vigia.sessions WHERE ended_at < clock_timestamp() - interval '${OVER_SESSION_DAYS} days' LIMIT $1)`,
   `DELETE FROM vigia.token_revocations WHERE key IN (
      SELECT key FROM vigia.token_revocations WHERE expires_at < clock_timestamp() LIMIT $1)`,
   `DELETE FROM vigia.login_attempts WHERE key IN (

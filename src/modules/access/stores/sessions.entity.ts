@@ -1,9 +1,10 @@
-import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn, Unique, type Relation } from 'typeorm';
+import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn, type Relation } from 'typeorm';
 import { UserEntity } from './users.entity.js';
 
 @Entity({ schema: 'vigia', name: 'sessions' })
 @Index('ix_sessions_user', ['userId'])
 @Index('ix_sessions_expires', ['expiresAt'])
+@Index('ix_sessions_ended', ['endedAt'], { where: 'ended_at IS NOT NULL' })
 export class SessionEntity {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'pk_sessions' })
   id: string;
@@ -24,34 +25,14 @@ export class SessionEntity {
   @Column({ type: 'timestamptz', name: 'idle_expires_at', precision: 3 })
   idleExpiresAt: Date;
 
+  @Column('integer', { name: 'refresh_generation', default: 1 })
+  refreshGeneration: number;
+
   @Column({ type: 'timestamptz', name: 'ended_at', precision: 3, nullable: true })
   endedAt: Date | null;
 
   @Column('varchar', { name: 'end_reason', length: 32, nullable: true })
   endReason: string | null;
-}
-
-@Entity({ schema: 'vigia', name: 'refresh_tokens' })
-@Unique('uq_refresh_tokens_session', ['sessionId', 'generation'])
-export class RefreshTokenEntity {
-  @PrimaryColumn('bytea', { name: 'token_hash', primaryKeyConstraintName: 'pk_refresh_tokens' })
-  tokenHash: Buffer;
-
-  @Column('uuid', { name: 'session_id' })
-  sessionId: string;
-
-  @ManyToOne(() => SessionEntity, { onDelete: 'CASCADE' })
-  @JoinColumn({ name: 'session_id', foreignKeyConstraintName: 'fk_refresh_tokens_session' })
-  session: Relation<SessionEntity>;
-
-  @Column('integer')
-  generation: number;
-
-  @Column({ type: 'timestamptz', name: 'issued_at', precision: 3, default: () => 'clock_timestamp()' })
-  issuedAt: Date;
-
-  @Column({ type: 'timestamptz', name: 'used_at', precision: 3, nullable: true })
-  usedAt: Date | null;
 }
 
 @Entity({ schema: 'vigia', name: 'token_revocations' })

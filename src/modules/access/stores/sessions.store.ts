@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import { Database, type Queryable } from '../../../core/index.js';
+import type { RefreshToken } from '../tokens/refresh-tokens.js';
 
 const DAY_MS = 86_400_000;
 /** After this a person signs in again, however busy. */
@@ -9,22 +10,15 @@ export const SESSION_LIFETIME_MS = 30 * DAY_MS;
 export const SESSION_IDLE_MS = 7 * DAY_MS;
 /** The oldest sessions beyond this are ended by the next sign-in. */
 export const MAX_SESSIONS_PER_USER = 100;
-/** Used refresh tokens that are remembered per session to recognise reuse: ten days of one every 15 min. */
-export const MAX_REMEMBERED_TOKENS = 1_000;
 
 export type EndReason =
   'logout' | 'logoutAll' | 'tokenReused' | 'passwordChanged' | 'deactivated' | 'deleted' | 'tooMany';
 
 /** What became of a refresh token. */
 export type Rotation =
-  | { readonly outcome: 'rotated'; readonly sessionId: string; readonly userId: string }
+  | { readonly outcome: 'rotated'; readonly userId: string }
   /** It was used before; `endedNow` when its session was still open. */
-  | {
-      readonly outcome: 'reused';
-      readonly sessionId: string;
-      readonly userId: string;
-      readonly endedNow: boolean;
-    }
+  | { readonly outcome: 'reused'; readonly userId: string; readonly endedNow: boolean }
   | { readonly outcome: 'invalid' };
 
 /** A session that requests may still use. */
@@ -33,7 +27,7 @@ export interface OpenSession {
   readonly expiresAtMs: number;
 }
 
-/** Sessions and their refresh tokens, judged by PostgreSQL's clock. */
+/** Sessions and which of their refresh tokens is the last, judged by PostgreSQL's clock. */
 @Injectable()
 export class SessionsStore {
   constructor(private readonly database: Database) {}
@@ -42,7 +36,7 @@ export class SessionsStore {
    * Opens a session for a user whose password was just proven.
    * @returns null when the user was deactivated or got another password meanwhile
    */
-  async open(tx: Queryable, userId: string, provenHash: string, tokenHash: Buffer): Promise<string | null> {
+  async open(tx: Queryable, userId: string, provenHash: string): Promise<string | null> {
     const id = uuidv7();
     // FOR SHARE: a change of password waits, and then ends this session with the others.
     const opened = await tx.execute(
@@ -52,28 +46,22 @@ export class SessionsStore {
              WHERE id = $2 AND password_hash = $3 AND active AND deleted_at IS NULL FOR SHARE) u`,
       [id, userId, provenHash, SESSION_LIFETIME_MS, SESSION_IDLE_MS],
     );
-    if (opened === 0) return null;
-    await this.addToken(tx, id, 1, tokenHash);
-    return id;
+    return opened === 0 ? null : id;
   }
 
-  /** Uses a refresh token up and puts the next one in its place. Of two parallel uses one finds it used. */
-  async rotate(tx: Queryable, tokenHash: Buffer, nextHash: Buffer): Promise<Rotation> {
-    const used = await tx.query<{ session_id: string; generation: number }>(
-      `UPDATE vigia.refresh_tokens SET used_at = clock_timestamp() WHERE token_hash = $1 AND used_at IS NULL
-       RETURNING session_id, generation`,
-      [tokenHash],
+  /** Uses a session's refresh token up: the next generation takes its place. Of two parallel uses one comes too late. */
+  async rotate(tx: Queryable, { sessionId, generation }: RefreshToken): Promise<Rotation> {
+    const rows = await tx.query<{ user_id: string }>(
+      `UPDATE vigia.sessions s SET refresh_generation = s.refresh_generation + 1,
+         idle_expires_at = clock_timestamp() + $3 * interval '1 ms'
+       FROM vigia.users u
+       WHERE s.id = $1 AND s.refresh_generation = $2 AND u.id = s.user_id AND u.active AND u.deleted_at IS NULL
+         AND s.ended_at IS NULL AND s.expires_at > clock_timestamp() AND s.idle_expires_at > clock_timestamp()
+       RETURNING s.user_id`,
+      [sessionId, generation, SESSION_IDLE_MS],
     );
-    if (!used[0]) return this.endReused(tx, tokenHash);
-    const { session_id: sessionId, generation } = used[0];
-    const userId = await this.extend(tx, sessionId);
-    if (userId === null) return { outcome: 'invalid' };
-    await this.addToken(tx, sessionId, generation + 1, nextHash);
-    await tx.execute('DELETE FROM vigia.refresh_tokens WHERE session_id = $1 AND generation <= $2', [
-      sessionId,
-      generation - MAX_REMEMBERED_TOKENS,
-    ]);
-    return { outcome: 'rotated', sessionId, userId };
+    if (rows[0]) return { outcome: 'rotated', userId: rows[0].user_id };
+    return this.endReused(tx, sessionId, generation);
   }
 
   /** @returns whether it was open until now */
@@ -119,39 +107,14 @@ export class SessionsStore {
     return rows[0] ? { userId: rows[0].user_id, expiresAtMs: rows[0].expires_at.getTime() } : null;
   }
 
-  private async endReused(tx: Queryable, tokenHash: Buffer): Promise<Rotation> {
-    const known = await tx.query<{ id: string; user_id: string }>(
-      `SELECT s.id, s.user_id FROM vigia.refresh_tokens t JOIN vigia.sessions s ON s.id = t.session_id
-       WHERE t.token_hash = $1`,
-      [tokenHash],
+  /** A signed token of an earlier generation was used before, however long ago. */
+  private async endReused(tx: Queryable, sessionId: string, generation: number): Promise<Rotation> {
+    const known = await tx.query<{ user_id: string }>(
+      'SELECT user_id FROM vigia.sessions WHERE id = $1 AND refresh_generation > $2',
+      [sessionId, generation],
     );
     if (!known[0]) return { outcome: 'invalid' };
-    const { id: sessionId, user_id: userId } = known[0];
-    return { outcome: 'reused', sessionId, userId, endedNow: await this.end(tx, sessionId, 'tokenReused') };
-  }
-
-  /** @returns the user, or null when the session or the user is closed */
-  private async extend(tx: Queryable, id: string): Promise<string | null> {
-    const rows = await tx.query<{ user_id: string }>(
-      `UPDATE vigia.sessions s SET idle_expires_at = clock_timestamp() + $2 * interval '1 ms'
-       FROM vigia.users u
-       WHERE s.id = $1 AND u.id = s.user_id AND u.active AND u.deleted_at IS NULL AND s.ended_at IS NULL
-         AND s.expires_at > clock_timestamp() AND s.idle_expires_at > clock_timestamp()
-       RETURNING s.user_id`,
-      [id, SESSION_IDLE_MS],
-    );
-    return rows[0]?.user_id ?? null;
-  }
-
-  private async addToken(
-    tx: Queryable,
-    sessionId: string,
-    generation: number,
-    tokenHash: Buffer,
-  ): Promise<void> {
-    await tx.execute(
-      'INSERT INTO vigia.refresh_tokens (token_hash, session_id, generation) VALUES ($1, $2, $3)',
-      [tokenHash, sessionId, generation],
-    );
+    const { user_id: userId } = known[0];
+    return { outcome: 'reused', userId, endedNow: await this.end(tx, sessionId, 'tokenReused') };
   }
 }

@@ -2,8 +2,6 @@ import { createHash, randomBytes } from 'node:crypto';
 
 /** 256 bits: nobody guesses it, so a plain SHA-256 is enough to store it by. */
 const SECRET_BYTES = 32;
-/** How `newSecret` looks in base64url. */
-export const SECRET_PATTERN = /^[A-Za-z0-9_-]{43}$/;
 
 export function newSecret(): string {
   return randomBytes(SECRET_BYTES).toString('base64url');
