@@ -1,6 +1,9 @@
 import { LeaseLostError } from '../../src/core/leases/leases.js';
 import { floorTo } from '../../src/modules/monitoring/metrics/history/plan.js';
-import { MAX_SYSTEM_SERIES } from '../../src/modules/monitoring/metrics/stores/series-dictionary.js';
+import {
+  MAX_BUSINESS_SERIES,
+  MAX_SYSTEM_SERIES,
+} from '../../src/modules/monitoring/metrics/stores/series-dictionary.js';
 import {
   DAY_MS,
   HOUR_MS,
@@ -272,6 +275,38 @@ describe('metrics over time', () => {
       accepted: 1,
       rejected: [],
     });
+  });
+
+  it('goes on storing every known series while the limit is reached, across the hourly refresh', async () => {
+    const t0 = storage.clock.now();
+    const odd = (from: number, count: number) =>
+      Object.fromEntries(Array.from({ length: count }, (_, i) => [`odd.metric_${from + i}`, 1]));
+    await storage.sink.store(tick(t0, { 'cpu.usage_percent': 1, ...odd(0, MAX_SYSTEM_SERIES) }));
+    // Each tick meets one more new series, so the pause is renewed and runs when the hour is over.
+    for (let i = 1; i <= 70; i++) {
+      storage.clock.advance(MINUTE_MS - 2_000);
+      await storage.sink.store(tick(storage.clock.now(), { 'cpu.usage_percent': 1, ...odd(5_000 + i, 1) }));
+    }
+    storage.clock.advance(2 * MINUTE_MS + 20_000); // to a full minute
+    const cpu = await points('cpu.usage_percent', 2 * HOUR_MS, MINUTE_MS);
+    expect(cpu.reduce((sum, { count }) => sum + count, 0)).toBe(71);
+    const overflow = await points('vigia.series_overflow', 2 * HOUR_MS, MINUTE_MS);
+    expect(overflow.reduce((sum, { count }) => sum + count, 0)).toBe(71);
+    expect(overflow.at(-1)).toMatchObject({ max: 1 });
+    // Another instance, in its own pause, still finds what exists.
+    const other = metricsStorageOn(storage.database);
+    await other.dictionary.idsOf([{ name: 'odd.new', labels: {} }]);
+    expect(await other.dictionary.idsOf([{ name: 'cpu.usage_percent', labels: {} }])).not.toEqual([null]);
+  });
+
+  it('takes a business gauge that exists while there is no room for another', async () => {
+    const labelled = (shop: number) => ({ name: 'orders.open', value: 1, labels: { shop: `${shop}` } });
+    const series = Array.from({ length: MAX_BUSINESS_SERIES }, (_, i) => labelled(i));
+    await storage.business.accept(series.slice(0, 500));
+    await storage.business.accept(series.slice(500));
+    const other = metricsStorageOn(storage.database);
+    expect(await other.business.accept([labelled(5_000)])).toMatchObject({ accepted: 0 });
+    expect(await other.business.accept([labelled(7)])).toEqual({ accepted: 1, rejected: [] });
   });
 
   it('gives each series one number, however many instances meet it at once', async () => {

@@ -22,6 +22,18 @@ export interface Series extends SeriesName {
   readonly id: number;
 }
 
+interface Known {
+  readonly id: number;
+  readonly learntAtMs: number;
+}
+
+interface SeriesRow {
+  id: number;
+  name: string;
+  labels: Record<string, string>;
+  unseen: boolean;
+}
+
 /**
  * Gives each series (name and labels) a small number, which is its position in the arrays of every
  * row. Numbers are shared by all instances and never reused, so what was learnt stays true. Beyond
@@ -30,10 +42,10 @@ export interface Series extends SeriesName {
 @Injectable()
 export class SeriesDictionary {
   private readonly logger = new Logger(SeriesDictionary.name);
-  /** Bounded by the two quotas. */
-  private readonly ids = new Map<string, number>();
+  /** Bounded: by the two quotas, and by what was used within the last two hours. */
+  private readonly known = new Map<string, Known>();
   private readonly fullUntilMs = { system: -Infinity, business: -Infinity };
-  private learntAtMs = -Infinity;
+  private tidiedAtMs = -Infinity;
   /** Samples dropped since the start for want of a number. */
   overflowed = 0;
 
@@ -44,14 +56,17 @@ export class SeriesDictionary {
 
   /**
    * Numbers for the series, in their order; null beyond the quota. Touches the database only when a
-   * series is new to this instance.
+   * series is new to this instance or was learnt an hour ago.
    */
   async idsOf(series: readonly SeriesName[]): Promise<(number | null)[]> {
-    this.forgetIfOld();
+    this.forgetUnused();
     const keys = series.map(keyOf);
-    const unknown = series.filter(({ name }, i) => !this.ids.has(keys[i] ?? '') && !this.isFull(name));
-    if (unknown.length > 0) await this.learn(unknown);
-    const found = keys.map((key) => this.ids.get(key) ?? null);
+    const trustedFromMs = this.clock.monotonicMs() - TRUST_MS;
+    const asked = series.filter(
+      (_, i) => !((this.known.get(keys[i] ?? '')?.learntAtMs ?? -1) > trustedFromMs),
+    );
+    if (asked.length > 0) await this.learn(asked);
+    const found = keys.map((key) => this.known.get(key)?.id ?? null);
     this.overflowed += found.filter((id) => id === null).length;
     return found;
   }
@@ -74,17 +89,32 @@ export class SeriesDictionary {
     return rows.map(({ name }) => name);
   }
 
-  private async learn(series: readonly SeriesName[]): Promise<void> {
-    const rows = await this.database.transaction((tx) => register(tx, series, new Date(this.clock.now())));
-    for (const row of rows) this.ids.set(keyOf(row), row.id);
-    for (const { name } of series.filter((one) => !this.ids.has(keyOf(one)))) this.noteFull(name);
+  /**
+   * What exists is looked up without a lock, even while a quota is used up: only giving out new
+   * numbers rests then. What was known stays known until this has succeeded.
+   */
+  private async learn(asked: readonly SeriesName[]): Promise<void> {
+    const now = new Date(this.clock.now());
+    const existing = await lookUp(this.database, asked, now);
+    const keys = new Set(existing.map(keyOf));
+    const fresh = asked.filter((one) => !keys.has(keyOf(one)));
+    const wanted = fresh.filter(({ name }) => !this.isFull(name));
+    const made = wanted.length > 0 ? await this.database.transaction((tx) => register(tx, wanted, now)) : [];
+    // A series that retention has removed in the meantime has lost its number.
+    for (const one of fresh) this.known.delete(keyOf(one));
+    const learntAtMs = this.clock.monotonicMs();
+    for (const row of [...existing, ...made]) this.known.set(keyOf(row), { id: row.id, learntAtMs });
+    for (const { name } of wanted.filter((one) => !this.known.has(keyOf(one)))) this.noteFull(name);
   }
 
-  private forgetIfOld(): void {
+  /** Series in use are learnt anew every hour; what is twice as old is not in use any more. */
+  private forgetUnused(): void {
     const now = this.clock.monotonicMs();
-    if (now - this.learntAtMs < TRUST_MS) return;
-    this.ids.clear();
-    this.learntAtMs = now;
+    if (now - this.tidiedAtMs < TRUST_MS) return;
+    this.tidiedAtMs = now;
+    for (const [key, { learntAtMs }] of this.known) {
+      if (now - learntAtMs > 2 * TRUST_MS) this.known.delete(key);
+    }
   }
 
   private isFull(name: string): boolean {
@@ -114,15 +144,21 @@ async function register(tx: Queryable, series: readonly SeriesName[], now: Date)
   ] as const) {
     await tx.execute(INSERT_NEW, [...columns, business, most, now, `${BUSINESS_PREFIX}%`]);
   }
-  const found = await tx.query<{ id: number; name: string; labels: Record<string, string> }>(
-    `SELECT s.id, s.name, s.labels FROM vigia.metric_series s
+  return lookUp(tx, series, now);
+}
+
+/** Those that exist; that they are still in use is noted once a day. */
+async function lookUp(db: Queryable, series: readonly SeriesName[], now: Date): Promise<Series[]> {
+  const found = await db.query<SeriesRow>(
+    `SELECT s.id, s.name, s.labels, s.last_seen_at < $3::timestamptz - interval '1 day' AS unseen
+     FROM vigia.metric_series s
      JOIN unnest($1::text[], $2::text[]) AS wanted(name, labels_key) USING (name, labels_key)`,
-    [columns[0], columns[2]],
+    [series.map(({ name }) => name), series.map(hashOf), now],
   );
-  await tx.execute(
-    `UPDATE vigia.metric_series SET last_seen_at = $2 WHERE id = ANY($1) AND last_seen_at < $2::timestamptz - interval '1 day'`,
-    [found.map(({ id }) => id), now],
-  );
+  const unseen = found.filter((row) => row.unseen).map(({ id }) => id);
+  if (unseen.length > 0) {
+    await db.execute('UPDATE vigia.metric_series SET last_seen_at = $2 WHERE id = ANY($1)', [unseen, now]);
+  }
   return found;
 }
 
