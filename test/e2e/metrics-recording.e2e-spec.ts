@@ -97,7 +97,7 @@ describe('the request recorder', () => {
   it('counts each user once, however often they call, and keys and strangers not', async () => {
     for (const bearer of ['user:ann', 'user:ann', 'viewer:bob', undefined])
       await on.get('/api/v1/demo/private', bearer);
-    expect(recorder.activeUserIds()).toEqual(['ann', 'bob']);
+    expect(recorder.activeUsers().map(({ id }) => id)).toEqual(['ann', 'bob']);
   });
 });
 

@@ -1,5 +1,6 @@
 import { HEALTH_ENTITIES } from './health/stores/health.entities.js';
 import { METRICS_ENTITIES } from './metrics/stores/metrics.entities.js';
+import { USERS_ENTITIES } from './users/stores/active-users.entity.js';
 
 export type { CheckRun, Degraded } from './health/check-runner.js';
 export { CheckFailedError } from './health/error-code.js';
@@ -15,4 +16,4 @@ export { MonitoringOptions } from './monitoring.options.js';
 export { MonitoringService, type HealthCheckOptions } from './monitoring.service.js';
 
 /** Every table of this module. */
-export const MONITORING_ENTITIES = [...METRICS_ENTITIES, ...HEALTH_ENTITIES] as const;
+export const MONITORING_ENTITIES = [...METRICS_ENTITIES, ...HEALTH_ENTITIES, ...USERS_ENTITIES] as const;

@@ -17,6 +17,8 @@ import { MonitoringService } from './monitoring.service.js';
 import { Overview } from './overview.js';
 import { OverviewController } from './overview.controller.js';
 import { RouteIndex } from './route-index.js';
+import { SharedActiveUsers } from './users/shared-active-users.js';
+import { ActiveUsersStore } from './users/stores/active-users.store.js';
 
 const CHECKS_PROVIDERS: readonly Provider[] = [
   {
@@ -58,7 +60,7 @@ export class MonitoringModule {
         ...METRICS_STORAGE_PROVIDERS,
         ...HEALTH_PROVIDERS,
         ...CHECKS_PROVIDERS,
-        ...[RouteIndex, Overview, MonitoringService],
+        ...[ActiveUsersStore, SharedActiveUsers, RouteIndex, Overview, MonitoringService],
       ],
       exports: [MonitoringService, SnapshotSources],
     };

@@ -89,7 +89,7 @@ export class SnapshotReader {
       sources.read('postedBusiness'),
       sources.read('activeUsers'),
     ]);
-    const users = { activeNow: activeUsers ?? this.recorder.activeUserIds().length };
-    return { cache, sockets, jobs, postedBusiness: postedBusiness ?? {}, users };
+    const activeNow = sources.has('activeUsers') ? activeUsers : this.recorder.activeUsers().length;
+    return { cache, sockets, jobs, postedBusiness: postedBusiness ?? {}, users: { activeNow } };
   }
 }

@@ -58,6 +58,11 @@ export class SnapshotSources {
     this.gauges.set(name, read);
   }
 
+  /** Is there a source? Then null means that it failed. */
+  has(part: keyof SnapshotParts): boolean {
+    return this.parts.has(part);
+  }
+
   /** Null without a source, and when the source fails. */
   async read<K extends keyof SnapshotParts>(part: K): Promise<SnapshotParts[K] | null> {
     const read = this.parts.get(part);

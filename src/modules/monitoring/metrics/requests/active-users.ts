@@ -1,7 +1,13 @@
 /** Distinct users that one instance remembers; beyond it the one seen longest ago is forgotten. */
 export const MAX_ACTIVE_USERS = 10_000;
 /** A user seen again so soon need not move to the end of the queue. */
-const REFRESH_MS = 5_000;
+export const REFRESH_MS = 5_000;
+
+export interface SeenUser {
+  readonly id: string;
+  /** How long ago, give or take `REFRESH_MS`. */
+  readonly ageMs: number;
+}
 
 /** Who called lately, by user id. Bounded; a user costs about 100 bytes. */
 export class ActiveUsers {
@@ -19,11 +25,12 @@ export class ActiveUsers {
     this.lastSeenMs.set(userId, nowMs);
   }
 
-  /** @param sinceMs monotonic; exact to 5 s */
-  since(sinceMs: number): string[] {
-    const ids: string[] = [];
-    for (const [id, seenMs] of this.lastSeenMs) if (seenMs >= sinceMs) ids.push(id);
-    return ids;
+  /** Whom it saw in the last `windowMs`; exact to 5 s. */
+  within(windowMs: number, nowMs: number): SeenUser[] {
+    const users: SeenUser[] = [];
+    for (const [id, seenMs] of this.lastSeenMs)
+      if (seenMs >= nowMs - windowMs) users.push({ id, ageMs: nowMs - seenMs });
+    return users;
   }
 
   private forgetOldest(): void {

@@ -165,13 +165,13 @@ describe('active users', () => {
     clock.advance(200_000);
     recorder.seeUser('ann', clock.monotonicMs());
     clock.advance(200_000);
-    expect(recorder.activeUserIds()).toEqual(['ann']);
+    expect(recorder.activeUsers().map(({ id }) => id)).toEqual(['ann']);
   });
 
   it('are bounded: the ones seen longest ago are forgotten first', () => {
     const { clock, recorder } = setUp();
     for (let i = 0; i <= MAX_ACTIVE_USERS; i++) recorder.seeUser(`u${i}`, clock.monotonicMs());
-    const ids = recorder.activeUserIds();
+    const ids = recorder.activeUsers().map(({ id }) => id);
     expect(ids).toHaveLength(MAX_ACTIVE_USERS);
     expect(ids[0]).toBe('u1');
   });

@@ -1,6 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { Clock } from '../../../../core/index.js';
-import { ActiveUsers } from './active-users.js';
+import { ActiveUsers, type SeenUser } from './active-users.js';
 import { RecentRequests, type RecentSummary } from './recent-requests.js';
 import { RouteSeries, type Endpoint, type MinuteCounts } from './route-series.js';
 
@@ -17,7 +17,8 @@ export const MAX_SERIES = 500;
 /** A route without a request for so long makes place for one that has requests, once the cap is reached. */
 export const IDLE_EVICTION_MS = 10 * 60_000;
 
-const ACTIVE_USER_WINDOW_MS = 5 * 60_000;
+/** A user counts as active for so long after the last call. */
+export const ACTIVE_USER_WINDOW_MS = 5 * 60_000;
 
 /** One series and what it gathered since the last drain. */
 export interface DrainedSeries {
@@ -95,9 +96,9 @@ export class RequestRecorder {
     this.users.see(userId, nowMs);
   }
 
-  /** Users who called this instance in the last five minutes; at most 10,000. */
-  activeUserIds(windowMs = ACTIVE_USER_WINDOW_MS): string[] {
-    return this.users.since(this.clock.monotonicMs() - windowMs);
+  /** Users who called this instance in the last five minutes, or a shorter window; at most 10,000. */
+  activeUsers(windowMs = ACTIVE_USER_WINDOW_MS): SeenUser[] {
+    return this.users.within(windowMs, this.clock.monotonicMs());
   }
 
   /** All routes together over the last 60 to 70 s. */
