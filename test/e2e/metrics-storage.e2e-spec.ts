@@ -230,6 +230,37 @@ describe('metrics history over HTTP', () => {
       expect((await call('GET', '/metrics/cpu.usage_percent?instance=zz', 'viewer')).body.points).toEqual([]);
     });
 
+    it('answers a metric of as many label sets as there may be checks, one of them or all', async () => {
+      const atMs = Math.floor((Date.now() - 2 * MINUTE_MS) / MINUTE_MS) * MINUTE_MS;
+      const samples: MetricSample[] = Array.from({ length: 201 }, (_, i) => ({
+        ...{ name: 'check.latency_ms', labels: { check: `c${1_000 + i}` }, value: i },
+      }));
+      await app.get(MetricsSink).store({ ...tick(atMs, {}), instance: 'checker', samples });
+      const last = await call('GET', '/metrics/check.latency_ms?label=check:c1200', 'viewer');
+      expect([last.status, last.body.labels, last.body.points?.[0]?.avg]).toEqual([
+        200,
+        { check: 'c1200' },
+        200,
+      ]);
+      expect(last.body.labelSets).toHaveLength(201);
+      expect((await call('GET', '/metrics/check.latency_ms', 'viewer')).body.labels).toEqual({
+        check: 'c1000',
+      });
+      const all = await call('GET', '/metrics/history?names=check.latency_ms', 'viewer');
+      expect(all.body.series.map(({ points }: { points: { avg: number }[] }) => points[0]?.avg)).toEqual(
+        samples.map(({ value }) => value),
+      );
+      const finest = '/metrics/history?names=check.latency_ms&points=2000&from=2026-01-01T00:00:00Z';
+      expect((await call('GET', finest, 'viewer')).body.code).toBe('RANGE_TOO_WIDE');
+      // Checks that are long gone do not count.
+      await app
+        .get(Database)
+        .execute(
+          `UPDATE vigia.metric_series SET last_seen_at = now() - interval '3 days' WHERE name LIKE 'check.%'`,
+        );
+      expect((await call('GET', '/metrics/check.latency_ms', 'viewer')).body.labelSets).toEqual([]);
+    });
+
     it.each([
       ['points=1', 400],
       ['points=2001', 400],

@@ -369,9 +369,9 @@ describe('metrics over time', () => {
   });
 
   it('refuses a question that takes too long, within 2 s, and frees its connection', async () => {
-    await storage.sink.store(tick(storage.clock.now(), { 'cpu.usage_percent': 1 }));
+    await storage.sink.store(tick(storage.clock.now(), { 'cpu.usage_percent': 1, 'requests.total': 1 }));
     const question = {
-      names: ['cpu.usage_percent'],
+      names: ['cpu.usage_percent', 'requests.total'], // a level and an amount share one deadline
       from: new Date(storage.clock.now() - 700 * DAY_MS),
       points: 2000,
     };
@@ -386,7 +386,7 @@ describe('metrics over time', () => {
       for (const outcome of outcomes)
         expect(outcome).toMatchObject({ reason: { status: 400, code: 'RANGE_TOO_WIDE' } });
     });
-    expect((await storage.history.read(question)).series).toHaveLength(1);
+    expect((await storage.history.read(question)).series).toHaveLength(2);
   });
 
   it('refuses a name that nothing knows, and answers one that has no sample yet', async () => {

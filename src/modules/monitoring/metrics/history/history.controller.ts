@@ -1,7 +1,6 @@
 import { Get, Param, Query } from '@nestjs/common';
 import { Answers, NotFoundError, RestController, Roles } from '../../../../core/index.js';
 import { BUSINESS_PREFIX } from '../metric-catalogue.js';
-import type { Labels } from '../metrics.types.js';
 import {
   historyAnswer,
   historyQuery,
@@ -15,7 +14,7 @@ import {
   type SeriesAnswer,
   type SeriesQuery,
 } from './history.dto.js';
-import { HistoryService, type History, type SeriesHistory } from './history.service.js';
+import { HistoryService, type History, type LabelChoice, type SeriesHistory } from './history.service.js';
 import type { HistoryPoint } from './history.store.js';
 import { describe, MetricNames } from './metric-names.js';
 
@@ -52,19 +51,18 @@ export class HistoryController {
     @Param({ schema: seriesParams }) { name }: { name: string },
     @Query({ schema: seriesQuery }) { label, ...query }: SeriesQuery,
   ): Promise<SeriesAnswer> {
-    const history = await this.history.read({ ...query, names: [name] });
-    const found = history.series.filter(({ labels }) => label === undefined || hasLabel(labels, label));
-    if (label !== undefined && found.length === 0)
-      throw new NotFoundError(`metric ${name} with label ${label}`);
-    const one = found[0] ?? { definition: describe(name), labels: {}, points: [] };
-    return { ...spanOf(history), ...toSeries(one), labelSets: history.series.map(({ labels }) => labels) };
+    const { history, labelSets } = await this.history.readOne({ ...query, name }, choiceOf(label));
+    const [found] = history.series;
+    if (label !== undefined && !found) throw new NotFoundError(`metric ${name} with label ${label}`);
+    const one = found ?? { definition: describe(name), labels: {}, points: [] };
+    return { ...spanOf(history), ...toSeries(one), labelSets };
   }
 }
 
-function hasLabel(labels: Labels, label: string): boolean {
+function choiceOf(label: string | undefined): LabelChoice | undefined {
+  if (label === undefined) return undefined;
   const colon = label.indexOf(':');
-  const name = label.slice(0, colon);
-  return Object.hasOwn(labels, name) && labels[name] === label.slice(colon + 1);
+  return { name: label.slice(0, colon), value: label.slice(colon + 1) };
 }
 
 function spanOf({ fromMs, toMs, stepMs }: History): { from: string; to: string; stepMs: number } {

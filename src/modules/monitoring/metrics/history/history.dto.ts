@@ -10,8 +10,10 @@ import {
 } from '../../../../core/index.js';
 
 export const MAX_NAMES = 20;
-/** Label sets answered at once: a range of all of them must still be answered in time. */
-export const MAX_SERIES = 100;
+/** Label sets answered at once: more than there can be outside checks, of which 200 are allowed. */
+export const MAX_SERIES = 400;
+/** Points of one answer, about 20 MB of text: 400 series in 500 points each, or 100 in 2,000. */
+export const MAX_POINTS = 200_000;
 
 const metricName = z.string().max(128);
 

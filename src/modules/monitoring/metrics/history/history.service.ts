@@ -6,12 +6,12 @@ import type { Labels, MetricDefinition } from '../metrics.types.js';
 import { BUSINESS_SAMPLES_MS } from '../rollup/retention.service.js';
 import { SeriesDictionary, type Series } from '../stores/series-dictionary.js';
 import { percentileOf, quantilePoints } from './distribution.js';
-import { MAX_SERIES } from './history.dto.js';
-import { HistoryStore, type HistoryMetric, type HistoryPoint, type HistoryRange } from './history.store.js';
+import { MAX_POINTS, MAX_SERIES } from './history.dto.js';
+import { HistoryStore, type HistoryPoint, type HistoryRange, type StoredSeries } from './history.store.js';
 import { LatencyStore } from './latency.store.js';
 import { describe, isCatalogued } from './metric-names.js';
 import { floorTo, planOf, type Plan, type TierOffer } from './plan.js';
-import { WideQuestions } from './wide-questions.js';
+import { RangeTooWideError, WideQuestions } from './wide-questions.js';
 
 export interface HistoryQuestion {
   readonly names: readonly string[];
@@ -19,6 +19,12 @@ export interface HistoryQuestion {
   readonly to?: Date | undefined;
   readonly points: number;
   readonly instance?: string | undefined;
+}
+
+/** One label of one series, as `name` and `value`. */
+export interface LabelChoice {
+  readonly name: string;
+  readonly value: string;
 }
 
 export interface SeriesHistory {
@@ -56,49 +62,68 @@ export class HistoryService {
    * One series per label set, in the order of the names. A metric without samples yet has no series,
    * or one without points if the range holds none.
    * @throws NotFoundError naming a metric that neither the catalogue nor the store knows
-   * @throws RangeTooWideError when the answer would take too long
+   * @throws RangeTooWideError when the answer would take too long or hold too many points
    */
   async read(question: HistoryQuestion): Promise<History> {
     const names = [...new Set(question.names)];
-    const impossible = names.find((name) => !METRIC_NAME.test(name));
-    if (impossible !== undefined) throw new NotFoundError(`metric ${impossible}`);
     const range = this.rangeOf(question);
-    const plan = await this.planFor(names, range, question.points);
-    // Side by side: which series there are is known as soon as their points.
-    const [stored, points, quantiles] = await Promise.all([
-      this.knownSeries(names),
-      this.store.read(names.filter((name) => percentileOf(name) === null).map(metricOf), range, plan),
+    const stored = await this.knownSeries(names, range);
+    return this.historyOf(names, stored, range, question.points);
+  }
+
+  /**
+   * The first series of one metric, or the one that a label picks, however many others there are.
+   * @returns the series, none if the label picks none, and the label sets of all
+   * @throws as `read`
+   */
+  async readOne(
+    question: Omit<HistoryQuestion, 'names'> & { readonly name: string },
+    label?: LabelChoice,
+  ): Promise<{ history: History; labelSets: Labels[] }> {
+    const { name } = question;
+    const range = this.rangeOf(question);
+    const known = await this.knownSeries([name], range);
+    const stored = isDerived(name) ? [{ id: 0, name, labels: {} }] : known;
+    const chosen = stored.filter(({ labels }) => label === undefined || has(labels, label)).slice(0, 1);
+    const history = await this.historyOf(chosen.length > 0 ? [name] : [], chosen, range, question.points);
+    return { history, labelSets: stored.map(({ labels }) => labels) };
+  }
+
+  private async historyOf(
+    names: readonly string[],
+    stored: readonly Series[],
+    range: HistoryRange,
+    points: number,
+  ): Promise<History> {
+    requireFew(stored);
+    const plan = await this.planFor(names, range, points);
+    if ((stored.length * (range.toMs - range.fromMs)) / plan.stepMs > MAX_POINTS)
+      throw new RangeTooWideError();
+    const [found, derived] = await Promise.all([
+      this.store.read(stored.filter(({ name }) => !isDerived(name)).map(toStored), range, plan),
       this.readQuantiles(names, range, plan),
     ]);
     const historyOf = (series: Series): SeriesHistory => ({
       definition: describe(series.name),
       labels: series.labels,
-      points: points.get(series.id) ?? [],
+      points: found.get(series.id) ?? [],
     });
     const series = names.flatMap(
-      (name) => quantiles.get(name) ?? stored.filter((one) => one.name === name).map(historyOf),
+      (name) => derived.get(name) ?? stored.filter((one) => one.name === name).map(historyOf),
     );
     return { fromMs: range.fromMs, toMs: range.toMs, stepMs: plan.stepMs, series };
   }
 
-  private async knownSeries(names: readonly string[]): Promise<Series[]> {
-    const stored = await this.dictionary.named(names);
-    const unknown = names.find(
-      (name) => !isCatalogued(name) && !stored.some((series) => series.name === name),
-    );
+  private async knownSeries(names: readonly string[], { fromMs }: HistoryRange): Promise<Series[]> {
+    const impossible = names.find((name) => !METRIC_NAME.test(name));
+    if (impossible !== undefined) throw new NotFoundError(`metric ${impossible}`);
+    const { series, known } = await this.dictionary.named(names, fromMs);
+    const unknown = names.find((name) => !isCatalogued(name) && !known.has(name));
     if (unknown !== undefined) throw new NotFoundError(`metric ${unknown}`);
-    if (stored.length > MAX_SERIES) {
-      throw new ValidationFailedError([
-        {
-          path: 'names',
-          message: `these have ${stored.length} series; at most ${MAX_SERIES} are answered at once`,
-        },
-      ]);
-    }
-    return stored;
+    return series;
   }
 
-  private rangeOf({ from, to, instance }: HistoryQuestion): HistoryRange {
+  private rangeOf({ from, to, instance }: Omit<HistoryQuestion, 'names'>): HistoryRange {
     const toMs = to?.getTime() ?? this.clock.now();
     const fromMs = from?.getTime() ?? toMs - DEFAULT_RANGE_MS;
     if (fromMs >= toMs)
@@ -169,6 +194,21 @@ export class HistoryService {
   }
 }
 
-function metricOf(name: string): HistoryMetric {
-  return { name, summed: describe(name).kind === 'counter', business: name.startsWith(BUSINESS_PREFIX) };
+function toStored({ id, name }: Series): StoredSeries {
+  return { id, summed: describe(name).kind === 'counter', business: name.startsWith(BUSINESS_PREFIX) };
+}
+
+/** Answered from what the routes did, not from the ticks' own figures. */
+function isDerived(name: string): boolean {
+  return percentileOf(name) !== null;
+}
+
+function has(labels: Labels, { name, value }: LabelChoice): boolean {
+  return Object.hasOwn(labels, name) && labels[name] === value;
+}
+
+function requireFew(series: readonly Series[]): void {
+  if (series.length <= MAX_SERIES) return;
+  const message = `these have ${series.length} series; at most ${MAX_SERIES} are answered at once`;
+  throw new ValidationFailedError([{ path: 'names', message }]);
 }

@@ -1,6 +1,5 @@
 import { Injectable } from '@nestjs/common';
 import { Database, sqlState, type Queryable } from '../../../../core/index.js';
-import { MAX_SERIES } from './history.dto.js';
 import { floorTo, type Plan, type Tier } from './plan.js';
 import { RangeTooWideError, WideQuestions } from './wide-questions.js';
 
@@ -12,8 +11,8 @@ export interface HistoryPoint {
   readonly count: number;
 }
 
-export interface HistoryMetric {
-  readonly name: string;
+export interface StoredSeries {
+  readonly id: number;
   /** Added over instances (an amount), instead of averaged (a level). */
   readonly summed: boolean;
   /** Other programs post it: its samples lie in a table of their own. */
@@ -66,37 +65,27 @@ export class HistoryStore {
   }
 
   /**
-   * Points by the number of their series, in order of time, for all label sets of the metrics (the
-   * first 100). A step without samples has no point.
+   * Points by the number of their series, in order of time. A step without samples has no point. All
+   * is one statement: one turn and one deadline, whatever is asked together.
    * @throws RangeTooWideError when it takes too long: see WideQuestions
    */
   async read(
-    metrics: readonly HistoryMetric[],
+    series: readonly StoredSeries[],
     range: HistoryRange,
     plan: Plan,
   ): Promise<Map<number, HistoryPoint[]>> {
-    const levels = metrics.filter(({ summed }) => !summed);
-    const amounts = metrics.filter(({ summed }) => summed);
-    const rows = [await this.ask(levels, range, plan, LEVELS), await this.ask(amounts, range, plan, AMOUNTS)];
-    return byId(rows.flat(), range.fromMs);
-  }
-
-  private async ask(
-    metrics: readonly HistoryMetric[],
-    range: HistoryRange,
-    plan: Plan,
-    merge: Merge,
-  ): Promise<PointRow[]> {
-    if (metrics.length === 0) return [];
+    if (series.length === 0) return new Map();
     const sql = statementOf(
       plan,
-      merge,
-      metrics.some(({ business }) => business),
+      series.some(({ business }) => business),
     );
-    const values = parametersOf(metrics, range, plan);
-    const buckets = ((range.toMs - range.fromMs) / plan.unitMs) * metrics.length;
-    if (buckets <= UNWATCHED_BUCKETS) return this.database.query<PointRow>(sql, values, { readOnly: true });
-    return this.askWatched(sql, values);
+    const values = parametersOf(series, range, plan);
+    const buckets = ((range.toMs - range.fromMs) / plan.unitMs) * series.length;
+    const rows =
+      buckets <= UNWATCHED_BUCKETS
+        ? await this.database.query<PointRow>(sql, values, { readOnly: true })
+        : await this.askWatched(sql, values);
+    return byId(rows, range.fromMs);
   }
 
   /** A wide question is ended by the server when it takes too long, instead of holding a connection. */
@@ -115,7 +104,7 @@ async function watched(tx: Queryable, sql: string, values: readonly unknown[]): 
   return tx.query<PointRow>(sql, values);
 }
 
-// Parameters: $1 names, $2 from, $3 to, $4 instance or null.
+// Parameters: $1 levels, $2 from, $3 to, $4 instance or null, $5 amounts; series by their numbers.
 
 const MINE = (table: string) => `($4::text IS NULL OR ${table}.instance = $4 OR ${table}.instance = '')`;
 
@@ -203,7 +192,7 @@ type Merge = (step: string) => string;
 /** Least, mean weighted by count, greatest: over time and instances alike, so one pass does. */
 const LEVELS: Merge = (step) => `
   SELECT id, ${step} AS at, min(lo) AS lo, sum(mean * n) / sum(n) AS mean, max(hi) AS hi, sum(n) AS n
-  FROM parts GROUP BY 1, 2 ORDER BY 1, 2`;
+  FROM parts WHERE id = ANY($1) GROUP BY 1, 2`;
 
 /**
  * The parts of one instance and bucket become one, the instances of a bucket are added, then buckets
@@ -214,19 +203,20 @@ const LEVELS: Merge = (step) => `
 const AMOUNTS: Merge = (step) => `
   WITH whole AS (
     SELECT id, bucket, min(lo) AS lo, sum(mean * n) / sum(n) AS mean, max(hi) AS hi, sum(n) AS n
-    FROM parts GROUP BY id, bucket, instance),
+    FROM parts WHERE id = ANY($5) GROUP BY id, bucket, instance),
   added AS (
     SELECT id, bucket, sum(lo) AS lo, sum(mean) AS mean, sum(hi) AS hi, sum(n) AS n, max(n) AS weight
     FROM whole GROUP BY id, bucket)
   SELECT id, ${step} AS at, min(lo) AS lo, sum(mean * weight) / sum(weight) AS mean, max(hi) AS hi, sum(n) AS n
-  FROM added GROUP BY 1, 2 ORDER BY 1, 2`;
+  FROM added GROUP BY 1, 2`;
 
 /** The hour of a minute that is due is not right either, though nobody has asked for it yet. */
-function statementOf({ tier, unitMs, stepMs }: Plan, merge: Merge, business: boolean): string {
+function statementOf({ tier, unitMs, stepMs }: Plan, business: boolean): string {
+  const step = `date_bin(interval '${stepMs} milliseconds', bucket, 'epoch')`;
   const parts = PARTS[tier](`interval '${unitMs} milliseconds'`, business);
   return `
     WITH series AS MATERIALIZED (
-      SELECT id FROM vigia.metric_series WHERE name = ANY($1) ORDER BY name, labels LIMIT ${MAX_SERIES}),
+      SELECT unnest($1::int[] || $5::int[]) AS id),
     due_minutes AS MATERIALIZED (
       SELECT bucket, instance FROM vigia.metric_rollup_queue
       WHERE kind = 'minute' AND bucket >= $2::timestamptz AND bucket < $3::timestamptz),
@@ -236,14 +226,15 @@ function statementOf({ tier, unitMs, stepMs }: Plan, merge: Merge, business: boo
       UNION SELECT date_bin(${HOUR}, bucket, 'epoch'), instance FROM due_minutes),
     parts AS (${parts.join(' UNION ALL ')})
     SELECT id, (extract(epoch FROM at) * 1000)::float8 AS at_ms, lo, mean, hi, n
-    FROM (${merge(`date_bin(interval '${stepMs} milliseconds', bucket, 'epoch')`)}) AS steps`;
+    FROM ((${LEVELS(step)}) UNION ALL (${AMOUNTS(step)})) AS steps ORDER BY id, at`;
 }
 
-function parametersOf(metrics: readonly HistoryMetric[], range: HistoryRange, plan: Plan): unknown[] {
+function parametersOf(series: readonly StoredSeries[], range: HistoryRange, plan: Plan): unknown[] {
   // A bucket that the range begins in belongs to it; single samples are cut exactly.
   const fromMs =
     plan.tier === 'raw' ? range.fromMs : floorTo(range.fromMs, plan.tier === 'minute' ? MINUTE_MS : HOUR_MS);
-  return [metrics.map(({ name }) => name), new Date(fromMs), new Date(range.toMs), range.instance];
+  const ids = (summed: boolean) => series.filter((one) => one.summed === summed).map(({ id }) => id);
+  return [ids(false), new Date(fromMs), new Date(range.toMs), range.instance, ids(true)];
 }
 
 function byId(rows: readonly PointRow[], fromMs: number): Map<number, HistoryPoint[]> {

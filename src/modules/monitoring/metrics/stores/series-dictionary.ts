@@ -10,6 +10,8 @@ export const MAX_SYSTEM_SERIES = 1_000;
 export const MAX_BUSINESS_SERIES = 1_000;
 /** What was learnt is asked again after this long, which also tells the dictionary that it is in use. */
 const TRUST_MS = 3_600_000;
+/** `last_seen_at` is written when it is a day old and the series is learnt anew, which is within an hour. */
+const LAST_SEEN_LAG_MS = 26 * 3_600_000;
 /** Once a quota is used up, this instance asks for new ids again only after this long. */
 const FULL_PAUSE_MS = 60_000;
 
@@ -63,7 +65,7 @@ export class SeriesDictionary {
     const keys = series.map(keyOf);
     const trustedFromMs = this.clock.monotonicMs() - TRUST_MS;
     const asked = series.filter(
-      (_, i) => !((this.known.get(keys[i] ?? '')?.learntAtMs ?? -1) > trustedFromMs),
+      (_, i) => !((this.known.get(keys[i] ?? '')?.learntAtMs ?? -Infinity) > trustedFromMs),
     );
     if (asked.length > 0) await this.learn(asked);
     const found = keys.map((key) => this.known.get(key)?.id ?? null);
@@ -71,13 +73,19 @@ export class SeriesDictionary {
     return found;
   }
 
-  /** All series of these names, by name and labels. */
-  async named(names: readonly string[], db: Queryable = this.database): Promise<Series[]> {
-    return db.query<{ id: number; name: string; labels: Record<string, string> }>(
-      'SELECT id, name, labels FROM vigia.metric_series WHERE name = ANY($1) ORDER BY name, labels',
-      [names],
+  /**
+   * The series of these names that may have samples since `sinceMs`, by name and labels, and which of
+   * the names have any series at all. Bounded by the quotas.
+   */
+  async named(names: readonly string[], sinceMs: number): Promise<{ series: Series[]; known: Set<string> }> {
+    const rows = await this.database.query<Omit<SeriesRow, 'unseen'> & { used: boolean }>(
+      `SELECT id, name, labels, last_seen_at >= $2 AS used
+       FROM vigia.metric_series WHERE name = ANY($1) ORDER BY name, labels`,
+      [names, new Date(sinceMs - LAST_SEEN_LAG_MS)],
       { readOnly: true },
     );
+    const series = rows.filter(({ used }) => used).map(({ id, name, labels }) => ({ id, name, labels }));
+    return { series, known: new Set(rows.map(({ name }) => name)) };
   }
 
   async names(): Promise<string[]> {
