@@ -6,7 +6,8 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } f
 import { join, resolve } from 'node:path';
 
 const root = join(import.meta.dirname, '..');
-const out = resolve(process.argv[2] ?? join(root, 'dist', 'library'));
+// A folder of this name is ours to replace, wherever it is.
+const out = join(resolve(process.argv[2] ?? join(root, 'dist')), 'vigia-library');
 const PEERS = [/^@nestjs\//, /^typeorm$/, /^pg$/, /^ioredis$/, /^rxjs$/, /^reflect-metadata$/, /^fastify$/];
 const COMPILED = ['src', 'migrations'];
 

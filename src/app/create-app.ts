@@ -22,7 +22,7 @@ export async function createApp(config: AppConfig): Promise<NestFastifyApplicati
     createHttpAdapter(env),
     {
       bodyParser: false,
-      bufferLogs: true,
+      logger: false, // what fails before the logger is there, main says in one line
       abortOnError: false,
     },
   );

@@ -73,7 +73,10 @@ function answerUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
     return;
   }
   const requestId = uuidv4();
-  const problem = toProblem({ statusCode: UNREADABLE[error.code ?? ''] ?? 400 }, requestId);
+  const problem = toProblem(
+    { statusCode: UNREADABLE[error.code ?? ''] ?? 400, code: 'HPE_UNREADABLE' },
+    requestId,
+  );
   const body = JSON.stringify(problem);
   socket.end(
     `HTTP/1.1 ${problem.status} ${problem.title}\r\nContent-Type: application/problem+json\r\n` +

@@ -30,6 +30,7 @@ export function loggerOptions(level: string): LoggerOptions {
     base: null,
     timestamp: stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
+    serializers: { err: errorForLog },
     redact: {
       paths: SECRET_NAMES.flatMap((name) => [at('', name), at('*', name), at('*.*', name)]),
       censor: '[redacted]',
@@ -45,4 +46,19 @@ export function loggingModule(level: string): DynamicModule {
 function at(parent: string, name: string): string {
   if (name.startsWith('"')) return `${parent}[${name}]`;
   return parent ? `${parent}.${name}` : name;
+}
+
+/** Field by field: a PostgreSQL error carries the failing row in `detail`, and libraries add what they like. */
+function errorForLog(error: unknown): object {
+  if (!(error instanceof Error)) return { message: String(error) };
+  const { name, message, stack, cause } = error;
+  const { code, constraint } = error as { code?: unknown; constraint?: unknown };
+  return {
+    type: name,
+    message,
+    stack,
+    ...(typeof code === 'string' && { code }),
+    ...(typeof constraint === 'string' && { constraint }),
+    ...(cause instanceof Error && { cause: `${cause.name}: ${cause.message}` }),
+  };
 }

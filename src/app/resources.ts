@@ -24,12 +24,15 @@ export interface StartLog {
 export async function prepareResources(env: Env, log: StartLog): Promise<Resources> {
   const dataDirectory = resolve(env.DATA_DIR);
   await makeFolder(dataDirectory);
+  // Before the server starts: a fault here must not leave one running that nobody owns.
+  const jwtSecret = env.JWT_SECRET ?? (await generatedSecret(dataDirectory, 'jwt-secret'));
+  const secretsKey = env.SECRETS_KEY ?? (await generatedSecret(dataDirectory, 'secrets-key'));
   const embedded =
     env.DATABASE_URL === undefined ? await startEmbeddedPostgres({ dataDirectory, log }) : undefined;
   return {
     databaseUrl: env.DATABASE_URL ?? urlOf(embedded),
-    jwtSecret: env.JWT_SECRET ?? (await generatedSecret(dataDirectory, 'jwt-secret')),
-    secretsKey: env.SECRETS_KEY ?? (await generatedSecret(dataDirectory, 'secrets-key')),
+    jwtSecret,
+    secretsKey,
     dataDirectory,
     release: async () => embedded?.stop(),
   };

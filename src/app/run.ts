@@ -1,18 +1,22 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import type { Env } from '../config/env.js';
 import { Shutdown, SystemClock } from '../core/index.js';
 import { createApp } from './create-app.js';
 import { loggerOptions } from './logging.js';
-import { stopListening } from './stop-listening.js';
+import { stopListening, trackSilent } from './stop-listening.js';
 import { prepareResources, type Resources } from './resources.js';
 
 /** From the signal to the exit; what is not done by then is cut. */
 const STOP_DEADLINE_MS = 15_000;
+/** Of that, for letting go of the embedded server. */
+const RELEASE_MS = 1_000;
 
 interface Running {
   readonly app: NestFastifyApplication;
+  readonly silent: ReadonlySet<Socket>;
   readonly resources: Resources;
 }
 
@@ -20,12 +24,16 @@ interface Running {
 export async function run(env: Env): Promise<void> {
   const log = pino(loggerOptions(env.LOG_LEVEL));
   watchForDefects(log);
+  // Before anything is made: a start that cannot listen must not spend the password that is shown once.
+  await refuseTakenPort(env);
   const resources = await prepareResources(env, log);
+  let app: NestFastifyApplication | undefined;
   try {
-    const app = await createApp({ env, resources, onAdminCreated: printAdmin });
+    app = await createApp({ env, resources, onAdminCreated: printAdmin });
+    stopOnSignal({ app, silent: trackSilent(app.getHttpServer()), resources }, env, log);
     await listen(app, env);
-    stopOnSignal({ app, resources }, env, log);
   } catch (error) {
+    await app?.close();
     await resources.release();
     throw error;
   }
@@ -35,6 +43,14 @@ async function listen(app: NestFastifyApplication, env: Env): Promise<void> {
   await app.listen(env.PORT, env.HOST);
   const url = await app.getUrl();
   announce(`Vigia is ready at ${url} (API documentation at ${url}/api/docs)`);
+}
+
+function refuseTakenPort({ PORT, HOST }: Env): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once('error', reject);
+    probe.listen(PORT, HOST, () => probe.close(() => resolve()));
+  });
 }
 
 /** The one place where a password is shown: it is stored nowhere. */
@@ -74,10 +90,10 @@ function stopOnSignal(running: Running, env: Env, log: pino.Logger): void {
 }
 
 /** Readiness fails first, so that balancers send nothing new while the rest goes on serving. */
-async function stopInOrder({ app, resources }: Running, env: Env): Promise<void> {
-  app.get(Shutdown).beginDrain();
+async function stopInOrder({ app, silent, resources }: Running, env: Env): Promise<void> {
+  app.get(Shutdown).beginDrain(STOP_DEADLINE_MS - RELEASE_MS);
   await sleep(env.SHUTDOWN_DELAY_MS);
-  await stopListening(app.getHttpServer());
+  await stopListening(app.getHttpServer(), silent);
   await app.close();
   await resources.release();
 }

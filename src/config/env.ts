@@ -66,13 +66,7 @@ export const envSchema = z.object({
   DATABASE_CONNECTION_MAX_AGE_MS: integer(1_000, DAY_MS).default(3_600_000),
   DATABASE_CONNECT_TIMEOUT_MS: integer(100, 10 * MINUTE_MS).default(30_000),
   SLOW_QUERY_MS: integer(1, 10 * MINUTE_MS).default(1_000),
-  REDIS_URL: z
-    .string()
-    .refine(
-      (value) => list(',')(value).every((node) => hasProtocol(node, ['redis:', 'rediss:'])),
-      'must be redis:// or rediss://, or a comma list of them',
-    )
-    .optional(),
+  REDIS_URL: z.string().refine(isRedis, 'must be redis:// or rediss://, or a comma list of them').optional(),
   DATA_DIR: text.default('./data'),
   JWT_SECRET: z
     .string()
@@ -110,7 +104,7 @@ export const envSchema = z.object({
     .default('info'),
   HTTP_CACHE: onOff.default(true),
   REQUEST_ANALYTICS: onOff.default(true),
-  SHUTDOWN_DELAY_MS: integer(0, 10_000).optional(),
+  SHUTDOWN_DELAY_MS: integer(0, 8_000).optional(),
   HEARTBEAT_URL: url('https:', 'http:').optional(),
   PROMETHEUS_URL: url('https:', 'http:').optional(),
   GRAFANA_URL: url('https:', 'http:').optional(),
@@ -209,4 +203,9 @@ function isOrigin(value: string): boolean {
 
 function hasProtocol(value: string, protocols: readonly string[]): boolean {
   return URL.canParse(value) && protocols.includes(new URL(value).protocol);
+}
+
+function isRedis(value: string): boolean {
+  const nodes = list(',')(value);
+  return nodes.length > 0 && nodes.every((node) => hasProtocol(node, ['redis:', 'rediss:']));
 }

@@ -2,6 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { link, mkdir, open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
+const SECRET_BYTES = 32;
+
 /**
  * A secret of the embedded mode: read from `DATA_DIR/secrets/<name>`, made there the first time.
  * Folder 0700, file 0600. Two starts at once end up with the same one, and a kill in between leaves
@@ -12,10 +14,13 @@ export async function generatedSecret(dataDirectory: string, name: string): Prom
   const folder = join(dataDirectory, 'secrets');
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const path = join(folder, name);
-  const known = await readIfThere(path);
-  if (known) return known;
-  await place(path, randomBytes(32).toString('base64'));
-  return readFile(path, 'utf8');
+  if ((await readIfThere(path)) === undefined)
+    await place(path, randomBytes(SECRET_BYTES).toString('base64'));
+  const secret = (await readFile(path, 'utf8')).trim();
+  if (Buffer.from(secret, 'base64').length === SECRET_BYTES) return secret;
+  throw new Error(
+    `${path} is not ${SECRET_BYTES} bytes in base64: restore it, or remove it to have a new one made`,
+  );
 }
 
 /** Writes aside, then links: unlike a rename, a link does not replace what another start has placed. */

@@ -75,8 +75,10 @@ export class CoreModule implements NestModule, OnModuleInit, OnApplicationBootst
 
   /** Nest calls this before it registers routes, which is when hooks and route policies must be there. */
   configure(): void {
-    const fastify = this.adapter.httpAdapter?.getInstance<Partial<FastifyInstance>>();
-    if (fastify?.addHook) this.boundary.install(fastify as FastifyInstance);
+    if (!this.adapter.httpAdapter) return; // no HTTP at all, e.g. a command line
+    const fastify = this.adapter.httpAdapter.getInstance<Partial<FastifyInstance>>();
+    if (fastify.addHook) this.boundary.install(fastify as FastifyInstance);
+    else this.boundary.refuseRoutes();
   }
 
   async onModuleInit(): Promise<void> {

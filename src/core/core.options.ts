@@ -19,4 +19,12 @@ export class Instance {
     readonly bootId: string,
     readonly startedAtMs: number,
   ) {}
+
+  /**
+   * Who we are to leases: two processes that were given one id by mistake, or a frozen one and its
+   * successor, must not both hold a lease with one token.
+   */
+  get holder(): string {
+    return `${this.id}/${this.bootId}`;
+  }
 }

@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import { Database } from '../../src/core/database/database.js';
+import { Database, type Queryable } from '../../src/core/database/database.js';
 import { openDatabase } from '../../src/core/database/open-database.js';
 import { DependencyUnavailableError } from '../../src/core/errors/errors.js';
 import { eventually } from '../support/eventually.js';
@@ -114,6 +114,37 @@ describe(Database.name, () => {
         code: 'VALIDATION_FAILED',
       });
     }
+  });
+
+  it('notices nothing of a dead pooled connection: a transaction that sent no COMMIT begins anew', async () => {
+    await Promise.all([database.query('SELECT pg_sleep(0.05)'), database.query('SELECT pg_sleep(0.05)')]);
+    proxy.cut();
+    const insert = (tx: Queryable) => tx.execute('INSERT INTO vigia.t VALUES (7, 0)');
+    await eventually(() => database.transaction(insert));
+    expect(await database.query('SELECT id FROM vigia.t')).toEqual([{ id: 7 }]);
+  });
+
+  it('ends a statement whose caller gave up, instead of leaving it to fill the server', async () => {
+    await expect(database.query('SELECT pg_sleep(30), 4711', [], { timeoutMs: 200 })).rejects.toThrow(
+      DependencyUnavailableError,
+    );
+    await eventually(async () => {
+      const orphans = `SELECT 1 FROM pg_stat_activity WHERE query LIKE '%4711%' AND pid <> pg_backend_pid()`;
+      return (await database.query(orphans)).length === 0;
+    }, 4_000);
+  });
+
+  it('does not call the server away because some statements were slow', async () => {
+    const slow = Array.from({ length: 3 }, () =>
+      database.query('SELECT pg_sleep(5)', [], { timeoutMs: 100 }).catch(() => undefined),
+    );
+    await Promise.all(slow);
+    await Promise.all(
+      Array.from({ length: 3 }, () =>
+        database.query('SELECT pg_sleep(5)', [], { timeoutMs: 100 }).catch(() => undefined),
+      ),
+    );
+    expect(await database.query('SELECT 1 AS one')).toEqual([{ one: 1 }]);
   });
 
   it('rolls back everything when the work throws', async () => {

@@ -1,7 +1,8 @@
 import { Logger } from '@nestjs/common';
-import { JobProgress } from '../../src/core/jobs/job-progress.js';
+import { JobProgress, JobTracker } from '../../src/core/jobs/job-progress.js';
 import { Jobs, type JobDefinition } from '../../src/core/jobs/jobs.js';
 import { coreServices } from '../support/core-services.js';
+import { FakeClock } from '../support/fake-clock.js';
 import { eventually } from '../support/eventually.js';
 import { openTestDatabase } from '../support/test-database.js';
 
@@ -49,6 +50,27 @@ describe(Jobs.name, () => {
     release();
     await eventually(async () => (await jobs.stats()).active === 0);
     expect(ran.sort()).toEqual(['row-1', 'row-2']);
+  });
+
+  it('is told to stop when the process ends, and its row is left for the next', async () => {
+    let told = false;
+    let started = false;
+    const { clock, leases, instance, shutdown } = coreServices(db.database, 'ending');
+    const jobs = new Jobs(db.database, leases, clock, instance, shutdown);
+    const run = (_: string, { signal }: { signal: AbortSignal | undefined }) =>
+      new Promise<void>((_resolve, reject) => {
+        started = true;
+        signal?.addEventListener('abort', () => {
+          told = true;
+          reject(new Error('stopped'));
+        });
+      });
+    jobs.define({ name: 'x.long', lane: 'long', run });
+    await jobs.start();
+    await jobs.add('x.long', 'row');
+    await eventually(() => started);
+    await shutdown.onApplicationShutdown();
+    expect(told).toBe(true);
   });
 
   it('can wake the same row again once its job has ended', async () => {
@@ -128,14 +150,74 @@ describe(JobProgress.name, () => {
     tracker.stop();
   });
 
-  it('ends a running job that fell silent as LOST, but not one that still waits for its turn', async () => {
-    const [silent, waiting] = [await create(), await create()];
-    await progress.report(silent, { done: 1 });
+  describe('silence', () => {
+    let clock: FakeClock;
+    const look = () => (progress as unknown as { failLost(): Promise<void> }).failLost();
+    const agoMs = (ms: number) =>
+      db.database.execute(
+        `UPDATE vigia.job_progress SET updated_at = clock_timestamp() - $1 * interval '1 millisecond'`,
+        [ms],
+      );
+    beforeEach(() => {
+      clock = new FakeClock();
+      const { bus, leases, instance, shutdown } = coreServices(db.database);
+      progress = new JobProgress(db.database, bus, clock, leases, instance, shutdown);
+    });
+
+    it('ends a running job as LOST, but not one that still waits for its turn', async () => {
+      const [silent, waiting] = [await create(), await create()];
+      await progress.report(silent, { done: 1 });
+      await agoMs(61_000);
+      await look();
+      clock.advance(21_000);
+      await look();
+      expect(await progress.find(silent)).toMatchObject({ state: 'failed', error: { code: 'LOST' } });
+      expect(await progress.find(waiting)).toMatchObject({ state: 'queued' });
+    });
+
+    it('is not held against a job that could not report during an outage of ours', async () => {
+      const living = await create();
+      await progress.report(living, { done: 1 });
+      await agoMs(600_000);
+      await look(); // right after the outage: it looks silent
+      await progress.report(living, {}); // its tracker has its turn
+      await agoMs(61_000);
+      clock.advance(21_000);
+      await look();
+      expect(await progress.find(living)).toMatchObject({ state: 'running' });
+    });
+  });
+
+  it('is kept for 30 days after the end', async () => {
+    const [old, recent] = [await create(), await create()];
+    for (const id of [old, recent]) await progress.succeed(id);
     await db.database.execute(
-      `UPDATE vigia.job_progress SET updated_at = clock_timestamp() - interval '61 s'`,
+      `UPDATE vigia.job_progress SET ended_at = clock_timestamp() - interval '31 days' WHERE job_id = $1`,
+      [old],
     );
-    await (progress as unknown as { failLost(): Promise<void> }).failLost();
-    expect(await progress.find(silent)).toMatchObject({ state: 'failed', error: { code: 'LOST' } });
-    expect(await progress.find(waiting)).toMatchObject({ state: 'queued' });
+    await (progress as unknown as { forgetEnded(): Promise<void> }).forgetEnded();
+    expect([await progress.find(old), (await progress.find(recent))?.state]).toEqual([null, 'succeeded']);
+  });
+
+  it('goes on after a write that failed: the report is written with the next', async () => {
+    const writes: object[] = [];
+    const clock = new FakeClock();
+    const tracker = new JobTracker(
+      'j',
+      clock,
+      async (update) => {
+        writes.push(update);
+        if (writes.length === 1) throw new Error('away');
+        return true;
+      },
+      () => undefined,
+    );
+    tracker.update({ phase: 'copy', done: 5 });
+    await eventually(() => writes.length === 2, 2_000);
+    tracker.stop();
+    expect(writes).toEqual([
+      { phase: 'copy', done: 5 },
+      { phase: 'copy', done: 5 },
+    ]);
   });
 });

@@ -105,6 +105,31 @@ describe(Outbox.name, () => {
     expect(await stateOf('k')).toMatchObject({ state: 'dead', attempts: 1, last_error: '410 gone' });
   });
 
+  it('lets no late attempt undo what a newer one settled', async () => {
+    const outbox = newOutbox();
+    outbox.handle('late', async () => {
+      // Meanwhile the claim ended, and another relay delivered the message.
+      await db.database.execute(
+        `UPDATE vigia.outbox SET attempts = attempts + 1, state = 'sent' WHERE key = 'k'`,
+      );
+      throw new Error('too late');
+    });
+    await append(outbox, 'late', 'k');
+    await outbox.relay();
+    expect(await stateOf('k')).toMatchObject({ state: 'sent', last_error: null });
+  });
+
+  it('forgets what was sent after a week and what was given up after a month', async () => {
+    const outbox = newOutbox();
+    for (const key of ['old-sent', 'new-sent', 'old-dead', 'new-dead']) await append(outbox, 'f', key);
+    await db.database.execute(`UPDATE vigia.outbox SET state = split_part(key, '-', 2),
+      sent_at = clock_timestamp() - CASE WHEN key LIKE 'old%' THEN interval '8 days' ELSE interval '6 days' END,
+      next_attempt_at = clock_timestamp() - CASE WHEN key LIKE 'old%' THEN interval '31 days' ELSE interval '29 days' END`);
+    await (outbox as unknown as { forgetOld(): Promise<void> }).forgetOld();
+    const left = await db.database.query<{ key: string }>('SELECT key FROM vigia.outbox ORDER BY key');
+    expect(left.map(({ key }) => key)).toEqual(['new-dead', 'new-sent']);
+  });
+
   it('takes over the messages of a relay that died in mid-delivery, after its claim ended', async () => {
     const outbox = newOutbox();
     await append(outbox, 'e', 'k');

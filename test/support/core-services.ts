@@ -8,7 +8,7 @@ import { Shutdown } from '../../src/core/lifecycle/shutdown.js';
 /** What core's services are made of, for suites that build one of them by hand. */
 export function coreServices(database: Database, instanceId = 'test') {
   const clock = new SystemClock();
-  const shutdown = new Shutdown();
+  const shutdown = new Shutdown(clock);
   const bus = new InstanceBus(database, clock);
   const instance = new Instance(instanceId, `${instanceId}-boot`, clock.now());
   return { database, clock, shutdown, bus, instance, leases: new Leases(database) };

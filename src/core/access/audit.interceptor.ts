@@ -1,5 +1,6 @@
 import {
   Injectable,
+  Logger,
   Optional,
   type CallHandler,
   type ExecutionContext,
@@ -8,6 +9,7 @@ import {
 import type { FastifyRequest } from 'fastify';
 import { catchError, concatMap, from, map, throwError, type Observable } from 'rxjs';
 import { Clock } from '../clock/clock.js';
+import { DependencyUnavailableError } from '../errors/errors.js';
 import { toProblem } from '../errors/problem.js';
 import { AUDITED, type AuditRule } from './access.metadata.js';
 import { AuditLog, type AuditEntry } from './audit.port.js';
@@ -16,6 +18,8 @@ import { principalName } from './principal.js';
 /** Writes every call of an `@Audited` route before it is answered; worn by those routes alone. */
 @Injectable()
 export class AuditInterceptor implements NestInterceptor {
+  private readonly logger = new Logger(AuditInterceptor.name);
+
   constructor(
     private readonly clock: Clock,
     @Optional() private readonly auditLog?: AuditLog,
@@ -28,14 +32,37 @@ export class AuditInterceptor implements NestInterceptor {
     const request = context.switchToHttp().getRequest<FastifyRequest>();
     return next.handle().pipe(
       catchError((error: unknown) =>
-        from(auditLog.record(this.entry(rule, request, error))).pipe(
+        from(this.failed(auditLog, this.entry(rule, request, error), request, error)).pipe(
           concatMap(() => throwError(() => error)),
         ),
       ),
       concatMap((answer: unknown) =>
-        from(auditLog.record(this.entry(rule, request, undefined, answer))).pipe(map(() => answer)),
+        from(this.written(auditLog, this.entry(rule, request, undefined, answer))).pipe(map(() => answer)),
       ),
     );
+  }
+
+  /**
+   * Failures that anybody can cause in any number are noted, and so is the lack of what `record` itself
+   * would need: the caller has waited for it once already.
+   */
+  private async failed(
+    auditLog: AuditLog,
+    entry: AuditEntry,
+    request: FastifyRequest,
+    error: unknown,
+  ): Promise<void> {
+    if (error instanceof DependencyUnavailableError || isForEverybody(request)) auditLog.note(entry);
+    else await this.written(auditLog, entry);
+  }
+
+  /** What was done is done: the caller is told how it went, also when the log cannot be written. */
+  private async written(auditLog: AuditLog, entry: AuditEntry): Promise<void> {
+    try {
+      await auditLog.record(entry);
+    } catch (error) {
+      this.logger.error(`cannot record ${entry.action} of ${entry.actor ?? 'nobody'}: ${String(error)}`);
+    }
   }
 
   private entry(rule: AuditRule, request: FastifyRequest, error?: unknown, answer?: unknown): AuditEntry {
@@ -52,6 +79,12 @@ export class AuditInterceptor implements NestInterceptor {
       code: problem?.code ?? null,
     };
   }
+}
+
+/** A route that every signed-in person may call. */
+function isForEverybody({ routeOptions }: FastifyRequest): boolean {
+  const access = routeOptions.config.vigia?.access;
+  return access?.kind === 'role' && access.role === 'user';
 }
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;

@@ -17,7 +17,10 @@ export interface AuditEntry {
 
 /** Where audited calls are written. */
 export abstract class AuditLog {
-  /** Writes the entry durably before the call is answered. */
+  /**
+   * Writes the entry durably before the call is answered. What cannot be written now is kept and written
+   * later: the action has happened, and its answer stands.
+   */
   abstract record(entry: AuditEntry): Promise<void>;
   /** Takes an entry that anybody could cause in any number (a refused request): buffered, bounded, written soon. */
   abstract note(entry: AuditEntry): void;

@@ -20,7 +20,6 @@ export function absentDatabase(): Database {
     query: () => refuse(),
     execute: () => refuse(),
     transaction: () => refuse(),
-    session: () => refuse(),
     stats: () => refuse(),
     close: async () => {},
   };

@@ -6,7 +6,13 @@ import { DependencyUnavailableError, ValidationFailedError } from '../errors/err
 import { addressOfDataSource, type Address } from './address.js';
 import { CircuitBreaker } from './circuit-breaker.js';
 import { DATABASE_DEFAULTS } from './database.options.js';
-import { isConnectionLost, isNothingSent, isTransient, isUnstorableText } from './sql-errors.js';
+import {
+  isConnectionLost,
+  isNothingSent,
+  isReadTimeout,
+  isTransient,
+  isUnstorableText,
+} from './sql-errors.js';
 
 /** Runs statements; either a pooled connection each, or all on the connection of one transaction. */
 export interface Queryable {
@@ -96,24 +102,22 @@ export class Database implements Queryable {
    */
   async transaction<T>(work: (tx: Queryable) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
     const deadline = performance.now() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
-    for (let attempt = 1; ; attempt++) {
+    return retrying(options.retries ?? DEFAULT_RETRIES, deadline, async () => {
+      const progress = { commitSent: false };
       try {
-        return await this.withClient(deadline, (client) => this.runTransaction(client, deadline, work));
+        return await this.withClient(deadline, (client) =>
+          this.runTransaction(client, deadline, work, progress),
+        );
       } catch (error) {
-        if (!isTransient(error) || attempt > (options.retries ?? DEFAULT_RETRIES)) throw error;
-        await sleep(jitterMs(attempt));
+        // Until COMMIT is sent nothing has happened, so a connection found dead is no reason to give up.
+        throw progress.commitSent ? error : new RepeatableError(error);
       }
-    }
+    });
   }
 
   /** Where this database is, for sessions that live outside the pool. */
   get address(): Address {
     return addressOfDataSource(this.dataSource);
-  }
-
-  /** A dedicated session outside the statement deadline, for COPY and exported snapshots. Release it. */
-  async session(timeoutMs = DEFAULT_TIMEOUT_MS): Promise<PoolClient> {
-    return this.checkOut(performance.now() + timeoutMs);
   }
 
   /** @throws DatabaseRequiredError naming the module, where no database is configured */
@@ -135,21 +139,20 @@ export class Database implements Queryable {
     options: QueryOptions,
   ) {
     const deadline = performance.now() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
-    const once = () => this.withClient(deadline, (client) => this.send<Row>(client, text, values, deadline));
-    try {
-      return await once();
-    } catch (error) {
-      const cause = error instanceof DependencyUnavailableError ? error.cause : error;
-      const mayRepeat = isNothingSent(cause) || (options.readOnly === true && isConnectionLost(cause));
-      if (!mayRepeat || performance.now() >= deadline) throw error;
-      return once();
-    }
+    return retrying(DEFAULT_RETRIES, deadline, async () => {
+      try {
+        return await this.withClient(deadline, (client) => this.send<Row>(client, text, values, deadline));
+      } catch (error) {
+        throw options.readOnly === true || isNothingSent(causeOf(error)) ? new RepeatableError(error) : error;
+      }
+    });
   }
 
   private async runTransaction<T>(
     client: PoolClient,
     deadline: number,
     work: (tx: Queryable) => Promise<T>,
+    progress: { commitSent: boolean },
   ): Promise<T> {
     const tx: Queryable = {
       query: async <Row extends QueryResultRow>(text: string, values: readonly unknown[] = []) =>
@@ -159,6 +162,7 @@ export class Database implements Queryable {
     await this.send(client, 'BEGIN', [], deadline);
     try {
       const result = await work(tx);
+      progress.commitSent = true;
       await this.send(client, 'COMMIT', [], deadline);
       return result;
     } catch (error) {
@@ -180,7 +184,7 @@ export class Database implements Queryable {
       client.release(lost);
       if (isUnstorableText(error)) throw new ValidationFailedError([NUL_FAULT]);
       if (!lost) throw error;
-      this.breaker.failed();
+      if (!isReadTimeout(error)) this.breaker.failed();
       throw new DependencyUnavailableError('PostgreSQL', error);
     }
   }
@@ -261,6 +265,34 @@ export class Database implements Queryable {
       'slow query',
     );
   }
+}
+
+/** Marks a lost connection after which the same attempt may be made once more. */
+class RepeatableError extends Error {
+  constructor(readonly original: unknown) {
+    super('repeatable');
+  }
+}
+
+/** Repeats what lost a race (40001, 40P01) up to `retries` times, and what lost its connection once. */
+async function retrying<T>(retries: number, deadline: number, attempt: () => Promise<T>): Promise<T> {
+  let reconnected = false;
+  for (let tries = 1; ; tries++) {
+    try {
+      return await attempt();
+    } catch (thrown) {
+      const error = thrown instanceof RepeatableError ? thrown.original : thrown;
+      const cut: boolean =
+        thrown instanceof RepeatableError && !reconnected && isConnectionLost(causeOf(error));
+      if (performance.now() >= deadline || (!cut && (!isTransient(error) || tries > retries))) throw error;
+      reconnected ||= cut;
+      if (!cut) await sleep(jitterMs(tries));
+    }
+  }
+}
+
+function causeOf(error: unknown): unknown {
+  return error instanceof DependencyUnavailableError ? error.cause : error;
 }
 
 /** 10, 20, 40 … ms, each halved or not at random, so that the same racers do not meet again. */

@@ -7,6 +7,7 @@ import type { Address } from './address.js';
 /** One number for all of Vigia's migration runs, in whatever process. */
 const MIGRATION_LOCK = 0x76696769;
 const LOCK_TIMEOUT_MS = 60_000;
+const CONNECT_TIMEOUT_MS = 10_000;
 
 /** The database was migrated by a newer Vigia than this one. */
 export class SchemaNewerError extends VigiaError {
@@ -26,7 +27,7 @@ export class SchemaNewerError extends VigiaError {
  */
 export async function migrate(address: Address): Promise<string[]> {
   return underLock(address, async (client) => {
-    await client.query('CREATE SCHEMA IF NOT EXISTS vigia');
+    await ensureSchema(client);
     await refuseNewer(client);
     return withMigrations(address, async (dataSource) =>
       (await dataSource.runMigrations({ transaction: 'each' })).map(({ name }) => name),
@@ -46,8 +47,7 @@ export async function revertLast(address: Address): Promise<string | null> {
 
 /** Migrations that this version has and the database has not. */
 export async function pendingMigrations(address: Address): Promise<string[]> {
-  const client = new pg.Client(address.pg);
-  await client.connect();
+  const client = await connectTo(address);
   try {
     const applied = new Set(await appliedMigrations(client));
     return MIGRATIONS.map(nameOf).filter((name) => !applied.has(name));
@@ -56,15 +56,34 @@ export async function pendingMigrations(address: Address): Promise<string[]> {
   }
 }
 
-async function underLock<T>(address: Address, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ ...address.pg, lock_timeout: LOCK_TIMEOUT_MS });
+async function connectTo(address: Address): Promise<pg.Client> {
+  const client = new pg.Client({
+    ...address.pg,
+    lock_timeout: LOCK_TIMEOUT_MS,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    keepAlive: true,
+  });
+  // A cut while no statement runs is an event, and an unheard error event ends the process; the next
+  // statement fails by itself.
+  client.on('error', () => undefined);
   await client.connect();
+  return client;
+}
+
+async function underLock<T>(address: Address, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = await connectTo(address);
   try {
     await client.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
     return await work(client);
   } finally {
     await client.end(); // ends the session and with it the lock
   }
+}
+
+/** Even IF NOT EXISTS needs the right to create schemas, which a role that finds the schema there may lack. */
+async function ensureSchema(client: pg.Client): Promise<void> {
+  const { rows } = await client.query(`SELECT 1 FROM pg_namespace WHERE nspname = 'vigia'`);
+  if (rows.length === 0) await client.query('CREATE SCHEMA vigia');
 }
 
 async function refuseNewer(client: pg.Client): Promise<void> {

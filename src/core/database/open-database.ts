@@ -38,6 +38,9 @@ function dataSourceFor(address: DatabaseAddress): DataSource {
       maxLifetimeSeconds: Math.ceil(options.connectionMaxAgeMs / 1000),
       connectionTimeoutMillis: options.connectTimeoutMs,
       statement_timeout: STATEMENT_TIMEOUT_MS,
+      // A statement whose caller gave up at the deadline ends within a second; without this it would go on
+      // for its whole minute, and repeated slow questions would fill the server with orphans.
+      options: '-c client_connection_check_interval=1000',
       keepAlive: true,
       keepAliveInitialDelayMillis: 10_000,
     },

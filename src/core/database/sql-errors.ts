@@ -50,6 +50,11 @@ export function isConnectionLost(error: unknown): boolean {
   return error instanceof Error && LOST_MESSAGE.test(error.message);
 }
 
+/** The deadline passed while the statement ran: the connection is given up, but the server may be well. */
+export function isReadTimeout(error: unknown): boolean {
+  return error instanceof Error && error.message === 'Query read timeout';
+}
+
 /** node-postgres says this before it writes a byte, so nothing was sent. */
 export function isNothingSent(error: unknown): boolean {
   return error instanceof Error && /not queryable/.test(error.message);

@@ -41,6 +41,7 @@ describe(toProblem.name, () => {
     ['a defect', new Error('SELECT secret FROM /etc/passwd')],
     ['a thrown string', 'secret'],
     ['an object with a forged status', { statusCode: 200, message: 'secret' }],
+    ['an error of a library with a client status', Object.assign(new Error('secret'), { statusCode: 401 })],
     ['an error of a library with a server status', Object.assign(new Error('secret'), { statusCode: 502 })],
   ])('tells nothing of %s', (_, error) => {
     const problem = toProblem(error, 'r');
@@ -65,7 +66,7 @@ describe(toProblem.name, () => {
       400,
       'VALIDATION_FAILED',
     ],
-    [{ statusCode: 415 }, 415, 'UNSUPPORTED_MEDIA_TYPE'],
+    [{ statusCode: 415, code: 'FST_ERR_CTP_INVALID_MEDIA_TYPE' }, 415, 'UNSUPPORTED_MEDIA_TYPE'],
   ])('gives framework errors the same shape', (error, status, code) => {
     expect(toProblem(error, 'r')).toMatchObject({ status, code, type: 'about:blank' });
   });

@@ -37,6 +37,9 @@ const CODES: Readonly<Record<number, { readonly code: string; readonly title: st
   503: { code: 'DEPENDENCY_UNAVAILABLE', title: 'Service Unavailable' },
 };
 
+/** Fastify's own errors, and those of Node's HTTP parser. */
+const FRAMEWORK_CODE = /^(FST_|HPE_|ERR_HTTP_)/;
+
 const INTERNAL_DETAIL = 'an unexpected error happened; quote the request id when you report it';
 
 /** Details for framework errors: their own messages can hold paths or parser internals. */
@@ -88,7 +91,9 @@ function statusOf(error: unknown): number {
 
 /** Fastify marks its own errors with a 4xx status and an `FST_` code; a stray `statusCode` is not trusted. */
 function isFrameworkError(error: unknown): error is FrameworkError {
-  if (typeof error !== 'object' || error === null || !('statusCode' in error)) return false;
-  const { statusCode } = error;
-  return typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500;
+  if (typeof error !== 'object' || error === null || !('statusCode' in error) || !('code' in error))
+    return false;
+  const { statusCode, code } = error;
+  if (typeof statusCode !== 'number' || typeof code !== 'string') return false;
+  return statusCode >= 400 && statusCode < 500 && FRAMEWORK_CODE.test(code);
 }

@@ -9,6 +9,7 @@ import { Clock } from '../clock/clock.js';
 import { UnauthenticatedError, ValidationFailedError, VigiaError } from '../errors/errors.js';
 import { sendProblem } from '../errors/problem.filter.js';
 import { credentialsOf } from './credentials.js';
+import { REST_CONTROLLER } from './rest-controller.decorator.js';
 import { routePolicyOf, type RoutePolicy } from './route-policy.js';
 
 declare module 'fastify' {
@@ -41,6 +42,20 @@ export class HttpBoundary {
     private readonly clock: Clock,
   ) {}
 
+  /**
+   * For an application without Fastify's hooks.
+   * @throws Error when a route of Vigia is mounted there, where nothing would guard it
+   */
+  refuseRoutes(): void {
+    for (const { metatype } of this.discovery.getControllers()) {
+      if (metatype && Reflect.getMetadata(REST_CONTROLLER, metatype)) {
+        throw new Error(
+          `${metatype.name} needs the Fastify adapter: nothing would guard its routes on another`,
+        );
+      }
+    }
+  }
+
   /** Call once, before Nest registers its routes. */
   install(fastify: FastifyInstance): void {
     this.authenticator = this.find(Authenticator);
@@ -48,7 +63,13 @@ export class HttpBoundary {
     this.describeRoutes();
     fastify.decorateRequest('principal', undefined);
     fastify.addHook('onRequest', async (request, reply) => this.admit(request, reply));
-    fastify.addHook('preValidation', async (request) => refuseUndeclaredBody(request));
+    fastify.addHook('preValidation', async (request, reply) => {
+      try {
+        refuseUndeclaredBody(request);
+      } catch (error) {
+        sendProblem(error, request, reply); // a surrounding app's own filter knows no problem documents
+      }
+    });
   }
 
   private find<T>(port: abstract new (...args: never[]) => T): T | undefined {
@@ -109,6 +130,11 @@ function describeRoute(controller: new (...args: never[]) => object, name: strin
   const handler = (controller.prototype as Record<string, unknown>)[name] as (...args: unknown[]) => unknown;
   if (Reflect.getMetadata(PATH, handler) === undefined) return;
   const policy = routePolicyOf(controller, handler, name);
+  if (!policy && Reflect.getMetadata(REST_CONTROLLER, controller)) {
+    throw new Error(
+      `${controller.name}.${name} says neither @Roles nor @Public: nobody may guess who may call it`,
+    );
+  }
   if (!policy) return;
   const config = (Reflect.getMetadata(ROUTE_CONFIG, handler) ?? {}) as object;
   Reflect.defineMetadata(ROUTE_CONFIG, { ...config, vigia: policy }, handler);

@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
 import pg from 'pg';
+import { z } from 'zod';
 import type { Clock } from '../clock/clock.js';
 import { Ticker } from '../clock/ticker.js';
 import type { Database, Queryable } from '../database/database.js';
@@ -13,14 +14,13 @@ export type BusListener = (id: string | null) => void | Promise<void>;
 const CHANNEL = 'vigia_bus';
 const POLL_INTERVAL_MS = 1_000;
 const RECONNECT_MAX_MS = 5_000;
+/** A server that accepts and says nothing must not hold the listener for ever. */
+const CONNECT_TIMEOUT_MS = 5_000;
 /** A session that has gone silent is found by TCP keep-alive after about this long. */
 const KEEP_ALIVE_DELAY_MS = 5_000;
 
-interface Message {
-  readonly topic: string;
-  readonly version: number;
-  readonly id: string;
-}
+const messageSchema = z.object({ topic: z.string(), version: z.number().int(), id: z.string() });
+type Message = z.infer<typeof messageSchema>;
 
 /**
  * Tells every instance that a row changed: PostgreSQL NOTIFY carries the topic, the topic's version
@@ -60,7 +60,7 @@ export class InstanceBus {
     this.stopped = true;
     clearTimeout(this.reconnectTimer);
     await this.ticker.stop();
-    await this.client?.end().catch((error: Error) => this.logger.debug(`bus connection: ${error.message}`));
+    await this.endSession();
   }
 
   /** @returns a function that removes the listener */
@@ -115,6 +115,8 @@ export class InstanceBus {
       ...this.database.address.pg,
       keepAlive: true,
       keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      query_timeout: CONNECT_TIMEOUT_MS,
       application_name: 'vigia-bus',
     });
     client.on('error', (error) => this.logger.warn(`bus connection lost: ${error.message}`));
@@ -125,11 +127,16 @@ export class InstanceBus {
       await client.query(`LISTEN ${CHANNEL}`);
       this.client = client;
       this.reconnectDelayMs = 100;
+      if (this.stopped) await this.endSession(); // the stop came while we connected
     } catch (error) {
       this.logger.warn(`bus cannot listen: ${(error as Error).message}`);
       await client.end().catch((cause: Error) => this.logger.debug(cause.message));
       this.reconnectLater();
     }
+  }
+
+  private async endSession(): Promise<void> {
+    await this.client?.end().catch((error: Error) => this.logger.debug(`bus connection: ${error.message}`));
   }
 
   private reconnectLater(): void {
@@ -141,10 +148,15 @@ export class InstanceBus {
   }
 
   private receive(payload: string): void {
-    const { topic, version, id } = JSON.parse(payload) as Message;
+    const message = parse(payload);
+    if (!message) {
+      this.logger.warn('ignored a notification that is none of ours: any role may send on a channel');
+      return;
+    }
+    const { topic, version, id } = message;
     const known = this.seen.get(topic) ?? 0;
-    if (version > known) this.seen.set(topic, version);
-    // A gap in the versions means that a message in between was lost.
+    // Never ahead of the next version: a gap (or a forged number) is left to the poll to repair.
+    if (version === known + 1) this.seen.set(topic, version);
     this.deliver(topic, version <= known + 1 ? id : null);
   }
 
@@ -156,5 +168,15 @@ export class InstanceBus {
           this.logger.error(`listener of ${topic} failed: ${error.message}`, error.stack),
         );
     }
+  }
+}
+
+/** NOTIFY needs no privilege, so what arrives is checked like any other input. */
+function parse(payload: string): Message | undefined {
+  try {
+    const result = messageSchema.safeParse(JSON.parse(payload));
+    return result.success && result.data.version > 0 ? result.data : undefined;
+  } catch {
+    return undefined; // not JSON
   }
 }

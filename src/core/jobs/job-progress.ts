@@ -54,6 +54,14 @@ const COALESCE_MS = 250;
 export const LOST_AFTER_MS = 60_000;
 const KEEP_ALIVE_MS = 15_000;
 const LOST_SWEEP_MS = 5_000;
+const MAX_SUSPECTS = 1_000;
+/** Ended jobs are kept for 30 days. */
+const KEEP_ENDED_MS = 30 * 86_400_000;
+const FORGET_BATCH = 1_000;
+
+/** Jobs of ours that wait for their turn are not silent; those of other programs report from the start. */
+const SILENT = `(state = 'running' OR (state = 'queued' AND external))
+  AND updated_at < clock_timestamp() - $1 * interval '1 millisecond'`;
 
 const COLUMNS = `job_id, kind, owner_id, external, state, phase, done, total, unit, error_code, error_message,
   result, version, started_at, updated_at`;
@@ -84,6 +92,8 @@ interface Row {
 export class JobProgress {
   private readonly logger = new Logger(JobProgress.name);
   private readonly lostSweep: LeaderLoop;
+  /** Jobs that were silent at the last look, bounded by MAX_SUSPECTS. */
+  private readonly suspects = new Map<string, { version: number; sinceMs: number }>();
 
   constructor(
     private readonly database: Database,
@@ -93,8 +103,11 @@ export class JobProgress {
     instance: Instance,
     shutdown: Shutdown,
   ) {
-    const loop = { name: 'job-progress-lost', holder: instance.id, intervalMs: LOST_SWEEP_MS };
-    this.lostSweep = new LeaderLoop(loop, leases, clock, () => this.failLost());
+    const loop = { name: 'job-progress-lost', holder: instance.holder, intervalMs: LOST_SWEEP_MS };
+    this.lostSweep = new LeaderLoop(loop, leases, clock, async () => {
+      await this.failLost();
+      await this.forgetEnded();
+    });
     shutdown.register('jobs', 'lost jobs sweep', () => this.lostSweep.stop());
   }
 
@@ -175,15 +188,46 @@ export class JobProgress {
     });
   }
 
+  /**
+   * A job is lost when it was silent at two looks a keep-alive apart: after an outage of ours every job
+   * looks silent until its tracker has had its turn.
+   */
   private async failLost(): Promise<void> {
-    const lost = await this.database.query<{ job_id: string }>(
-      `SELECT job_id FROM vigia.job_progress
-       WHERE (state = 'running' OR (state = 'queued' AND external))
-         AND updated_at < clock_timestamp() - $1 * interval '1 millisecond' LIMIT 100`,
+    const silent = await this.database.query<{ job_id: string; version: number }>(
+      `SELECT job_id, version FROM vigia.job_progress WHERE ${SILENT} LIMIT ${MAX_SUSPECTS}`,
       [LOST_AFTER_MS],
     );
-    for (const { job_id } of lost)
-      await this.fail(job_id, 'LOST', `nothing was heard of this job for ${LOST_AFTER_MS / 1000} s`);
+    const suspects = new Map(silent.map(({ job_id, version }) => [job_id, version]));
+    const now = this.clock.monotonicMs();
+    for (const [jobId, { version, sinceMs }] of this.suspects) {
+      if (suspects.get(jobId) !== version) this.suspects.delete(jobId);
+      else if (now - sinceMs >= KEEP_ALIVE_MS + LOST_SWEEP_MS) await this.failIfStillSilent(jobId);
+    }
+    for (const [jobId, version] of suspects) {
+      if (!this.suspects.has(jobId)) this.suspects.set(jobId, { version, sinceMs: now });
+    }
+  }
+
+  private async failIfStillSilent(jobId: string): Promise<void> {
+    this.suspects.delete(jobId);
+    await this.database.transaction(async (tx) => {
+      const failed = await tx.execute(
+        `UPDATE vigia.job_progress SET state = 'failed', error_code = 'LOST', error_message = $3,
+           version = version + 1, updated_at = clock_timestamp(), ended_at = clock_timestamp()
+         WHERE ${SILENT} AND job_id = $2`,
+        [LOST_AFTER_MS, jobId, `nothing was heard of this job for ${LOST_AFTER_MS / 1000} s`],
+      );
+      if (failed === 1) await this.bus.publish(tx, JOB_PROGRESS_TOPIC, jobId);
+    });
+  }
+
+  private async forgetEnded(): Promise<void> {
+    await this.database.execute(
+      `DELETE FROM vigia.job_progress WHERE job_id IN (
+         SELECT job_id FROM vigia.job_progress
+         WHERE ended_at < clock_timestamp() - $1 * interval '1 millisecond' LIMIT ${FORGET_BATCH})`,
+      [KEEP_ENDED_MS],
+    );
   }
 }
 
@@ -191,6 +235,8 @@ export class JobProgress {
 export class JobTracker {
   private pending: JobUpdate | undefined;
   private timer: NodeJS.Timeout | undefined;
+  private writing = false;
+  private stopped = false;
   private lastWriteMs = -Infinity;
 
   constructor(
@@ -204,28 +250,36 @@ export class JobTracker {
 
   update(update: JobUpdate): void {
     this.pending = { ...this.pending, ...update };
-    this.schedule(Math.max(0, this.lastWriteMs + COALESCE_MS - this.clock.monotonicMs()));
+    if (!this.writing) this.schedule(Math.max(0, this.lastWriteMs + COALESCE_MS - this.clock.monotonicMs()));
   }
 
   /** Call when the work has ended, in whatever way; then write the end by JobProgress. */
   stop(): void {
+    this.stopped = true;
     clearTimeout(this.timer);
-    this.timer = undefined;
-    this.pending = undefined;
   }
 
   private schedule(delayMs: number): void {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.flush(), delayMs);
+    if (this.stopped) return;
+    this.timer = setTimeout(() => void this.flush(), delayMs);
     this.timer.unref();
   }
 
-  private flush(): void {
+  /** One write at a time, so that none can land after a newer one; what failed goes with the next. */
+  private async flush(): Promise<void> {
     const update = this.pending ?? {};
     this.pending = undefined;
+    this.writing = true;
     this.lastWriteMs = this.clock.monotonicMs();
-    this.schedule(KEEP_ALIVE_MS);
-    this.write(update).catch(this.onError);
+    try {
+      await this.write(update);
+    } catch (error) {
+      this.pending = { ...update, ...(this.pending as JobUpdate | undefined) };
+      this.onError(error as Error);
+    }
+    this.writing = false;
+    this.schedule(this.pending ? COALESCE_MS : KEEP_ALIVE_MS);
   }
 }
 

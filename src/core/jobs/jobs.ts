@@ -49,7 +49,11 @@ const HEARTBEAT_INTERVAL_MS = 15_000;
 const HEARTBEAT = 'core.heartbeat';
 const CONCURRENCY = 4;
 /** Closing waits this long for running jobs; what is left is taken up elsewhere after its lock ends. */
-const CLOSE_TIMEOUT_MS = 3_500;
+const CLOSE_TIMEOUT_MS = 3_000;
+/** A running job may end by itself for so long; then its signal is aborted. */
+const FINISH_MS = 1_000;
+const SAY_AGAIN_MS = 10_000;
+const MAX_NOTED_ERRORS = 50;
 
 type LaneQueue = InstanceType<typeof Queue<JobData, void>>;
 type LaneWorker = InstanceType<typeof Worker<JobData, void>>;
@@ -69,7 +73,7 @@ export class Jobs {
   private readonly builder: Ticker;
   private pool: Pool | undefined;
   private migrated = false;
-  private lastErrorMessage = '';
+  private readonly notedErrors = new Map<string, number>();
 
   constructor(
     private readonly database: Database,
@@ -78,7 +82,7 @@ export class Jobs {
     instance: Instance,
     shutdown: Shutdown,
   ) {
-    const loop = { name: 'jobs-sweep', holder: instance.id, intervalMs: SWEEP_INTERVAL_MS };
+    const loop = { name: 'jobs-sweep', holder: instance.holder, intervalMs: SWEEP_INTERVAL_MS };
     this.sweep = new LeaderLoop(loop, leases, clock, () => this.addUnstarted());
     this.builder = new Ticker({ name: 'jobs', intervalMs: REBUILD_INTERVAL_MS }, clock, () => this.build());
     this.define(
@@ -225,24 +229,35 @@ export class Jobs {
 
   private async addUnstarted(): Promise<void> {
     for (const { name, unstarted } of this.definitions.values()) {
-      for (const rowId of (await unstarted?.()) ?? []) await this.add(name, rowId);
+      try {
+        for (const rowId of (await unstarted?.()) ?? []) await this.add(name, rowId);
+      } catch (error) {
+        this.logger.error(`cannot tell which ${name} jobs are missing: ${(error as Error).message}`);
+      }
     }
   }
 
   private async stop(): Promise<void> {
     await this.builder.stop();
     await this.sweep.stop();
-    const closing = Promise.all([...this.workers.values()].map((worker) => worker.close()))
+    const workers = [...this.workers.values()];
+    const cancel = setTimeout(
+      () => workers.forEach((worker) => worker.cancelAllJobs('the process ends')),
+      FINISH_MS,
+    );
+    const closing = Promise.all(workers.map((worker) => worker.close()))
       .then(() => Promise.all([...this.queues.values()].map((queue) => queue.close())))
       .then(() => this.pool?.end());
-    await within(CLOSE_TIMEOUT_MS, closing);
+    await within(CLOSE_TIMEOUT_MS, closing).finally(() => clearTimeout(cancel));
   }
 
-  /** During an outage the same error comes once a second and connection; one line says it. */
-  private noteError(error: Error): void {
-    if (error.message === this.lastErrorMessage) return;
-    this.lastErrorMessage = error.message;
-    this.logger.warn(`jobs: ${error.message}`);
+  /** During an outage the same error comes once a second and connection: once in ten seconds it is said. */
+  private noteError({ message }: Error): void {
+    const now = this.clock.monotonicMs();
+    if (now - (this.notedErrors.get(message) ?? -Infinity) < SAY_AGAIN_MS) return;
+    if (this.notedErrors.size >= MAX_NOTED_ERRORS) this.notedErrors.clear();
+    this.notedErrors.set(message, now);
+    this.logger.warn(`jobs: ${message}`);
   }
 }
 

@@ -52,6 +52,7 @@ export class LeaderLoop {
 
   private async runIfLeader(tick: Tick): Promise<void> {
     const { name, holder, intervalMs, ttlMs = Math.max(15_000, intervalMs * 3) } = this.options;
+    this.lease = null; // until it is acquired again: during an outage nobody may believe that it leads
     this.lease = await this.leases.acquire(name, holder, ttlMs);
     if (this.lease) await this.work(this.lease, tick);
   }

@@ -88,10 +88,12 @@ describe(isWithin.name, () => {
   const ranges = parseCidrs(['10.0.0.0/8', '203.0.113.7', '2001:db8::1']);
 
   it.each(['10.9.9.9', '203.0.113.7', '::ffff:10.9.9.9', '2001:db8::1'])('knows %s', (address) =>
-    expect(isWithin(address, ranges)).toBe(true));
+    expect(isWithin(address, ranges)).toBe(true),
+  );
 
   it.each(['11.0.0.1', '203.0.113.8', '2001:db8::2', '', 'nonsense'])('does not know %s', (address) =>
-    expect(isWithin(address, ranges)).toBe(false));
+    expect(isWithin(address, ranges)).toBe(false),
+  );
 
   it('is never true of no range', () => expect(isWithin('10.0.0.1', [])).toBe(false));
 });

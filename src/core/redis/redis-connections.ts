@@ -92,8 +92,11 @@ function optionsFor(role: RedisRole): RedisOptions {
 }
 
 function open(url: string, options: RedisOptions): RedisClient {
-  const nodes = url.split(',').map((node) => node.trim());
-  if (nodes.length === 1) return new Redis(url, options);
+  const nodes = url
+    .split(',')
+    .map((node) => node.trim())
+    .filter(Boolean);
+  if (nodes.length === 1) return new Redis(nodes[0] ?? url, options);
   const first = new URL(nodes[0] ?? '');
   const cluster: ClusterOptions = {
     enableOfflineQueue: false,

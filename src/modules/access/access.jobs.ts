@@ -16,7 +16,7 @@ export class AccessJobs implements OnApplicationBootstrap {
     clock: Clock,
     shutdown: Shutdown,
   ) {
-    const options = { name: 'access-retention', holder: instance.id, intervalMs: SWEEP_INTERVAL_MS };
+    const options = { name: 'access-retention', holder: instance.holder, intervalMs: SWEEP_INTERVAL_MS };
     this.sweep = new LeaderLoop(options, leases, clock, (lease) => retention.sweep(lease));
     shutdown.register('jobs', 'access retention', () => this.sweep.stop());
   }
