@@ -147,8 +147,8 @@ async function loadHour(fromMs) {
   // Place 1 is the sink's own metric of dropped series.
   const readings = ticks.map(({ samples }) => `{0,${samples.map(({ value }) => value).join(',')}}`);
   await database.execute(
-    `INSERT INTO vigia.system_metrics (at, instance, boot_id, interval_ms, late_ms, clock_jump_ms, readings, snapshot)
-     SELECT at, $1, $2, $3, 0, 0, readings::real[], snapshot FROM unnest($4::timestamptz[], $5::text[], $6::jsonb[]) AS tick(at, readings, snapshot)`,
+    `INSERT INTO vigia.system_metrics (at, instance, boot_id, sequence, interval_ms, late_ms, clock_jump_ms, readings, snapshot)
+     SELECT at, $1, $2, 1, $3, 0, 0, readings::real[], snapshot FROM unnest($4::timestamptz[], $5::text[], $6::jsonb[]) AS tick(at, readings, snapshot)`,
     [
       ticks[0].instance,
       ticks[0].bootId,
@@ -376,6 +376,7 @@ function tickAt(atMs, i) {
     intervalMs: TICK_MS,
     instance,
     bootId: '7f1c9a52-6a35-4c58-9f0e-0c7a1f6f2b11',
+    sequence: 1,
     snapshot,
     samples,
     marks: { lateMs: 0, clockJumpMs: 0 },

@@ -46,12 +46,13 @@ const SERIES = [
     at timestamptz(3) NOT NULL,
     instance varchar(256) NOT NULL,
     boot_id varchar(64) NOT NULL,
+    sequence integer NOT NULL,
     interval_ms integer NOT NULL,
     late_ms integer NOT NULL,
     clock_jump_ms integer NOT NULL,
     readings real[] NOT NULL,
     snapshot jsonb NOT NULL,
-    CONSTRAINT pk_system_metrics PRIMARY KEY (at, instance))`,
+    CONSTRAINT pk_system_metrics PRIMARY KEY (at, instance, boot_id, sequence))`,
   // The document goes out of line, so that a scan of readings touches 20 rows a page instead of 3.
   `ALTER TABLE vigia.system_metrics ALTER COLUMN readings SET STORAGE PLAIN`,
   `ALTER TABLE vigia.system_metrics SET (toast_tuple_target = 128)`,
@@ -101,8 +102,9 @@ const SKETCHES = [
   `CREATE TABLE vigia.request_minutes (
     bucket timestamptz(3) NOT NULL,
     instance varchar(256) NOT NULL,
-    boot_id varchar(64) NOT NULL,${SKETCH_COLUMNS},
-    CONSTRAINT pk_request_minutes PRIMARY KEY (bucket, instance, boot_id, method, route))`,
+    boot_id varchar(64) NOT NULL,
+    digest varchar(24) NOT NULL,${SKETCH_COLUMNS},
+    CONSTRAINT pk_request_minutes PRIMARY KEY (bucket, instance, boot_id, digest, method, route))`,
   `CREATE TABLE vigia.request_hours (
     bucket timestamptz(3) NOT NULL,
     instance varchar(256) NOT NULL,${SKETCH_COLUMNS},
@@ -144,7 +146,7 @@ const CURRENT_VIEW = `
     SELECT DISTINCT ON (instance) instance, at, interval_ms, readings
     FROM vigia.system_metrics
     WHERE at > now() - interval '3 hours'
-    ORDER BY instance, at DESC) AS latest
+    ORDER BY instance, at DESC, sequence DESC) AS latest
   CROSS JOIN LATERAL unnest(latest.readings) WITH ORDINALITY AS reading(value, id)
   JOIN vigia.metric_series AS series ON series.id = reading.id
   WHERE reading.value IS NOT NULL

@@ -133,6 +133,25 @@ describe('metrics over time', () => {
     expect([await minutes(), await hours()]).toEqual(before);
   });
 
+  it('keeps what a clock set back repeats, and the mark that says so', async () => {
+    const t0 = storage.clock.now();
+    const repeated = tick(
+      t0,
+      { 'cpu.usage_percent': 30 },
+      { sequence: 9, marks: { lateMs: 0, clockJumpMs: -3_600_000 } },
+    );
+    await storage.sink.store(tick(t0, { 'cpu.usage_percent': 10 }, { sequence: 8 }));
+    for (let i = 0; i < 2; i++) await storage.sink.store(repeated);
+    storage.clock.advance(5 * MINUTE_MS);
+    const both = [{ atMs: t0, min: 10, avg: 20, max: 30, count: 2 }];
+    expect(await points('cpu.usage_percent', HOUR_MS, MINUTE_MS)).toEqual(both);
+    await storage.roll();
+    expect(await points('cpu.usage_percent', HOUR_MS, MINUTE_MS)).toEqual(both);
+    expect(
+      await storage.database.query('SELECT clock_jump_ms FROM vigia.system_metrics ORDER BY sequence'),
+    ).toEqual([{ clock_jump_ms: 0 }, { clock_jump_ms: -3_600_000 }]);
+  });
+
   it('loses nothing when it dies between taking a bucket and writing it', async () => {
     const t0 = storage.clock.now();
     await storage.sink.store(tick(t0, { 'cpu.usage_percent': 10 }));
@@ -485,6 +504,21 @@ describe('latencies over time', () => {
     await storage.sink.storeRouteMinutes('a', t0, [routeMinute('/x', [10, 20])], 'one');
     await storage.roll();
     expect((await metricsStorageAt(storage).read('24h', null)).items).toMatchObject([{ requests: 4 }]);
+  });
+
+  it('counts a minute that a clock set back repeats, and each writing of it once', async () => {
+    const t0 = storage.clock.now();
+    const first = [routeMinute('/x', [10, 20])];
+    const second = [routeMinute('/x', [10, 21, 30], 1)];
+    for (const rows of [first, second, second, first])
+      await storage.sink.storeRouteMinutes('a', t0, rows, 'boot');
+    storage.clock.advance(3 * HOUR_MS);
+    for (const rolled of [false, true]) {
+      if (rolled) await storage.roll();
+      expect((await metricsStorageAt(storage).read('24h', null)).items).toMatchObject([
+        { requests: 5, errorPercent: 20, maxMs: 30 },
+      ]);
+    }
   });
 
   it('keeps the 100 busiest routes of an hour by name and the rest as one, losing no request', async () => {

@@ -42,7 +42,7 @@ export function metricsStorageOn(
   instanceId = 'a',
 ) {
   const clock = new FakeClock();
-  const shutdown = new Shutdown();
+  const shutdown = new Shutdown(clock);
   const leases = new Leases(database);
   const bus = new InstanceBus(database, clock);
   const instance = new Instance(instanceId, `boot-${instanceId}`, clock.now());
@@ -108,7 +108,7 @@ export function tick(
     atMs,
     intervalMs: 15_000,
     instance,
-    bootId: 'boot-1',
+    ...{ bootId: 'boot-1', sequence: 1 },
     snapshot: { at: new Date(atMs).toISOString(), instance } as Snapshot,
     samples: Object.entries(values).map(([name, value]) => ({ name, labels: {}, value })),
     marks: { lateMs: 0, clockJumpMs: 0 },

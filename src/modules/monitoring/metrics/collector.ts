@@ -34,6 +34,7 @@ export class Collector {
   private readonly minuteTicker: Ticker;
   private readonly tickClock = new TickClock();
   private intervalMs = DEFAULT_COLLECT_INTERVAL_MS;
+  private sequence = 0;
   private before: Totals | undefined;
   private latestSnapshot: Snapshot | undefined;
   private latestSamples: readonly MetricSample[] = [];
@@ -104,6 +105,7 @@ export class Collector {
       intervalMs,
       instance: instance.id,
       bootId: instance.bootId,
+      sequence: (this.sequence += 1),
       snapshot,
       samples,
       marks,

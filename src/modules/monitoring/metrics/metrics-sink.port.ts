@@ -6,12 +6,16 @@ import type { RouteMinute, Snapshot, TickRecord } from './metrics.types.js';
  * therefore be idempotent by its key. A rejected promise means "keep it and try again later".
  */
 export abstract class MetricsSink {
-  /** Keeps one tick, in one statement. Key: (instance, atMs); a second call changes nothing. */
+  /**
+   * Keeps one tick, in one statement. Key: (instance, atMs, bootId, sequence); a second call changes
+   * nothing. A clock set back repeats points of the grid: ticks of another sequence are kept beside.
+   */
   abstract store(record: TickRecord): Promise<void>;
 
   /**
-   * Keeps what the routes did in one minute. Key: (instance, bootId, minute, method, route); a second
-   * call changes nothing. A process that stops writes its last minute incomplete, and its successor of
+   * Keeps what the routes did in one minute. Key: (instance, bootId, minute) and the rows themselves,
+   * so a second call with the same rows changes nothing, while other rows of the same minute, which a
+   * clock set back repeats, count besides. A process that stops writes its last minute incomplete, and its successor of
    * the same instance id writes the rest of that minute under another boot id: both count.
    */
   abstract storeRouteMinutes(

@@ -51,6 +51,8 @@ export interface TickRecord {
   readonly instance: string;
   /** New with every start of the process. */
   readonly bootId: string;
+  /** Grows with every tick of a boot: tells a tick that a clock set back repeats from one written twice. */
+  readonly sequence: number;
   readonly snapshot: Snapshot;
   /** The same values, flat. */
   readonly samples: readonly MetricSample[];

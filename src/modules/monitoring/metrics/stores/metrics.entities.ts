@@ -35,8 +35,16 @@ class SystemMetricsEntity {
   @PrimaryColumn({ type: 'varchar', length: 256, primaryKeyConstraintName: 'pk_system_metrics' })
   instance: string;
 
-  @Column({ type: 'varchar', length: 64, name: 'boot_id' })
+  @PrimaryColumn({
+    type: 'varchar',
+    length: 64,
+    name: 'boot_id',
+    primaryKeyConstraintName: 'pk_system_metrics',
+  })
   bootId: string;
+
+  @PrimaryColumn({ type: 'integer', primaryKeyConstraintName: 'pk_system_metrics' })
+  sequence: number;
 
   @Column({ type: 'integer', name: 'interval_ms' })
   intervalMs: number;
@@ -154,6 +162,9 @@ class RequestMinutesEntity extends RouteColumns {
     primaryKeyConstraintName: 'pk_request_minutes',
   })
   bootId: string;
+
+  @PrimaryColumn({ type: 'varchar', length: 24, primaryKeyConstraintName: 'pk_request_minutes' })
+  digest: string;
 
   @PrimaryColumn({ type: 'varchar', length: 16, primaryKeyConstraintName: 'pk_request_minutes' })
   method: string;

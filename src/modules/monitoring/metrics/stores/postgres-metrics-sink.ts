@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { createHash } from 'node:crypto';
 import { Database } from '../../../../core/index.js';
 import { MetricsSink } from '../metrics-sink.port.js';
 import type { MetricDefinition, MetricSample, RouteMinute, Snapshot, TickRecord } from '../metrics.types.js';
@@ -37,12 +38,12 @@ export class PostgresMetricsSink extends MetricsSink {
    * the roll-up that takes it either sees this tick or leaves the row for its next run.
    */
   async store(record: TickRecord): Promise<void> {
-    const { atMs, instance, bootId, intervalMs, marks, snapshot } = record;
+    const { atMs, instance, bootId, sequence, intervalMs, marks, snapshot } = record;
     const readings = await this.readingsOf(record.samples);
     await this.database.execute(STORE_TICK, [
       ...[new Date(atMs), instance, bootId, intervalMs],
       ...[toInteger(marks.lateMs), toInteger(marks.clockJumpMs), readings, JSON.stringify(snapshot)],
-      new Date(atMs - mod(atMs, MINUTE_MS)),
+      ...[new Date(atMs - mod(atMs, MINUTE_MS)), sequence],
     ]);
   }
 
@@ -62,13 +63,13 @@ export class PostgresMetricsSink extends MetricsSink {
     const all = mergeRoutes(named, ALL_ROUTES);
     await this.database.execute(STORE_ROUTES, [
       ...[new Date(minuteStartMs), new Date(minuteStartMs - mod(minuteStartMs, HOUR_MS)), instance, bootId],
-      ...routeParameters([...named, all]),
+      ...[digestOf(named), ...routeParameters([...named, all])],
     ]);
   }
 
   async latest(instance: string): Promise<Snapshot | null> {
     const rows = await this.database.query<{ snapshot: Snapshot }>(
-      'SELECT snapshot FROM vigia.system_metrics WHERE instance = $1 ORDER BY at DESC LIMIT 1',
+      'SELECT snapshot FROM vigia.system_metrics WHERE instance = $1 ORDER BY at DESC, sequence DESC LIMIT 1',
       [instance],
       { readOnly: true },
     );
@@ -97,18 +98,28 @@ const STORE_TICK = `
     INSERT INTO vigia.metric_rollup_queue AS q (kind, bucket, instance)
     VALUES ('minute', $9::timestamptz, $2::text)
     ON CONFLICT (kind, bucket, instance) DO UPDATE SET instance = excluded.instance)
-  INSERT INTO vigia.system_metrics (at, instance, boot_id, interval_ms, late_ms, clock_jump_ms, readings, snapshot)
-  VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-  ON CONFLICT (at, instance) DO NOTHING`;
+  INSERT INTO vigia.system_metrics (at, instance, boot_id, interval_ms, late_ms, clock_jump_ms, readings, snapshot, sequence)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $10)
+  ON CONFLICT (at, instance, boot_id, sequence) DO NOTHING`;
 
 const STORE_ROUTES = `
   WITH due AS (
     INSERT INTO vigia.metric_rollup_queue AS q (kind, bucket, instance)
     VALUES ('routes', $2::timestamptz, $3::text)
     ON CONFLICT (kind, bucket, instance) DO UPDATE SET instance = excluded.instance)
-  INSERT INTO vigia.request_minutes (bucket, instance, boot_id, ${ROUTE_COLUMNS.names})
-  SELECT $1, $3, $4, * FROM ${ROUTE_COLUMNS.unnest(5)}
-  ON CONFLICT (bucket, instance, boot_id, method, route) DO NOTHING`;
+  INSERT INTO vigia.request_minutes (bucket, instance, boot_id, digest, ${ROUTE_COLUMNS.names})
+  SELECT $1, $3, $4, $5, * FROM ${ROUTE_COLUMNS.unnest(6)}
+  ON CONFLICT (bucket, instance, boot_id, digest, method, route) DO NOTHING`;
+
+/**
+ * Tells a minute that is written twice from another one of the same name, which there is when the
+ * clock was set back: sums and histograms of microseconds are not the same twice.
+ */
+function digestOf(rows: readonly RouteMinute[]): string {
+  const hash = createHash('sha256');
+  for (const { sketch, ...counts } of rows) hash.update(JSON.stringify(counts)).update(sketch);
+  return hash.digest('base64url').slice(0, 24);
+}
 
 /** A value as a `real` column can hold it. */
 function toReal(value: number): number {
