@@ -241,7 +241,11 @@ describe('metrics over time', () => {
       ['a', 10],
       ['b', 30],
     ] as const) {
-      const values = { 'cpu.usage_percent': value, 'network.sent_bytes_per_second': value };
+      const values = {
+        'cpu.usage_percent': value,
+        'requests.active': value,
+        'network.sent_bytes_per_second': value,
+      };
       await storage.sink.store(tick(t0, values, { instance }));
       await storage.sink.store(tick(t0 + 15_000, values, { instance }));
     }
@@ -253,10 +257,14 @@ describe('metrics over time', () => {
         expect(await points('cpu.usage_percent', rangeMs, stepMs)).toEqual([
           { atMs: t0, min: 10, avg: 20, max: 30, count: 4 },
         ]);
+        // Both may run on one host, which sends only once what they both see.
         expect(await points('network.sent_bytes_per_second', rangeMs, stepMs)).toEqual([
+          { atMs: t0, min: 10, avg: 20, max: 30, count: 4 },
+        ]);
+        expect(await points('requests.active', rangeMs, stepMs)).toEqual([
           { atMs: t0, min: 40, avg: 40, max: 40, count: 4 },
         ]);
-        expect(await points('network.sent_bytes_per_second', rangeMs, stepMs, 'b')).toEqual([
+        expect(await points('requests.active', rangeMs, stepMs, 'b')).toEqual([
           { atMs: t0, min: 30, avg: 30, max: 30, count: 2 },
         ]);
       }
@@ -459,6 +467,32 @@ describe('latencies over time', () => {
       const [point] = series[0]!.points;
       expect(point!.count).toBe(100_000);
       expect(Math.abs(point!.avg - exact) / exact).toBeLessThan(0.02);
+    }
+  });
+
+  it('weighs errors and mean times by the requests behind them, over instances and time', async () => {
+    const t0 = storage.clock.now();
+    await storage.sink.storeRouteMinutes('a', t0, [routeMinute('/x', new Array<number>(999).fill(10))], 'a');
+    await storage.sink.storeRouteMinutes('b', t0, [routeMinute('/x', [1_010], 1)], 'b');
+    await storage.sink.storeRouteMinutes('b', t0 + MINUTE_MS, [routeMinute('/x', [20], 0)], 'b');
+    await storage.sink.storeRouteMinutes('b', t0 + 2 * MINUTE_MS, [routeMinute('/x', [])], 'b');
+    storage.clock.advance(3 * HOUR_MS);
+    const read = async (name: string, points: number, instance?: string) => {
+      const from = new Date(storage.clock.now() - 6 * HOUR_MS);
+      const { series } = await storage.history.read({ names: [name], from, points, instance });
+      return series[0]!.points;
+    };
+    for (const rolled of [false, true]) {
+      if (rolled) await storage.roll();
+      expect(await read('requests.error_percent', 360)).toEqual([
+        { atMs: t0, min: 0.1, avg: 0.1, max: 0.1, count: 1_000 },
+        { atMs: t0 + MINUTE_MS, min: 0, avg: 0, max: 0, count: 1 },
+      ]);
+      expect(await read('requests.avg_response_time_ms', 360)).toMatchObject([{ avg: 11 }, { avg: 20 }]);
+      const [hour] = await read('requests.error_percent', 6);
+      expect(hour).toMatchObject({ count: 1_001, avg: expect.closeTo(100 / 1_001, 6) });
+      expect(await read('requests.error_percent', 6, 'b')).toMatchObject([{ avg: 50, count: 2 }]);
+      expect(await read('requests.client_error_percent', 6)).toMatchObject([{ avg: 0 }]);
     }
   });
 

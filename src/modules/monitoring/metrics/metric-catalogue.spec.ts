@@ -23,6 +23,24 @@ describe('the catalogue', () => {
     for (const name of names) expect(name).toMatch(/^[a-z]+(\.[a-z0-9_]+)+$/);
   });
 
+  it('calls a level a gauge, and an amount of one interval a counter', () => {
+    const of = (name: string) => [definitionOf(name)?.kind, definitionOf(name)?.merge];
+    for (const name of [
+      'requests.active',
+      'database.pool_size',
+      'process.connections',
+      'cache.entries',
+      'sockets.rooms',
+    ])
+      expect(of(name)).toEqual(['gauge', 'sum']);
+    for (const name of ['requests.total', 'database.slow_queries', 'cache.evictions'])
+      expect(of(name)).toEqual(['counter', 'sum']);
+    expect(of('requests.per_minute')).toEqual(['gauge', 'sum']);
+    const host = METRIC_CATALOGUE.filter(({ name }) => /^(cpu|memory|disk|network)\./.test(name));
+    expect(host.length).toBeGreaterThan(20);
+    for (const { name } of host) expect(of(name)).toEqual(['gauge', 'mean']);
+  });
+
   it('knows every gauge of the business', () => {
     expect(definitionOf('business.anything')).toMatchObject({ name: 'business.anything', kind: 'gauge' });
     expect(definitionOf('unheard.of')).toBeUndefined();

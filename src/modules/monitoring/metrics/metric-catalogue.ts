@@ -1,27 +1,40 @@
-import type { Labels, MetricDefinition, MetricKind, MetricSample, Snapshot } from './metrics.types.js';
+import type {
+  Labels,
+  MetricDefinition,
+  MetricKind,
+  MetricMerge,
+  MetricSample,
+  Snapshot,
+} from './metrics.types.js';
 
 /** Gauges of the business are defined by whoever sends them; this is what is known of all. */
 export const BUSINESS_PREFIX = 'business.';
 
 const define = (
   kind: MetricKind,
+  merge: MetricMerge,
   unit: string,
   entries: Readonly<Record<string, string>>,
 ): MetricDefinition[] =>
-  Object.entries(entries).map(([name, description]) => ({ name, unit, kind, description }));
+  Object.entries(entries).map(([name, description]) => ({ name, unit, kind, merge, description }));
 
 /** Every metric of this service; names are part of the contract. */
 export const METRIC_CATALOGUE: readonly MetricDefinition[] = [
-  ...define('gauge', 'percent', {
+  ...define('gauge', 'mean', 'percent', {
     'cpu.usage_percent': 'CPU time in use, of all cores or of the container quota',
     'memory.used_percent': 'Memory in use, of the host or of the container limit',
     'disk.used_percent': 'Space in use on a mounted file system',
-    'requests.error_percent': 'Answers of 500 and above in the last minute',
-    'requests.client_error_percent': 'Answers of 400 to 499 in the last minute',
     'cache.hit_percent': 'Cache reads that found a value',
     'cache.miss_percent': 'Cache reads that found none',
   }),
-  ...define('gauge', 'bytes', {
+  ...define('gauge', 'routes', 'percent', {
+    'requests.error_percent': 'Share of answers of 500 and above, over all instances',
+    'requests.client_error_percent': 'Share of answers of 400 to 499, over all instances',
+  }),
+  ...define('gauge', 'routes', 'ms', {
+    'requests.avg_response_time_ms': 'Mean time of all answers, over all instances',
+  }),
+  ...define('gauge', 'mean', 'bytes', {
     'memory.used_bytes': 'Memory in use that cannot be reclaimed at once',
     'memory.total_bytes': 'Memory of the host, or the container limit',
     'memory.available_bytes': 'Memory that programs can still get without swapping',
@@ -36,42 +49,45 @@ export const METRIC_CATALOGUE: readonly MetricDefinition[] = [
     'process.heap_limit_bytes': 'JavaScript heap at which the process would end',
     'cache.bytes': 'Memory the cache holds',
   }),
-  ...define('counter', 'bytes_per_second', {
+  ...define('gauge', 'mean', 'bytes_per_second', {
     'disk.read_bytes_per_second': 'Read from the device of a mounted file system',
     'disk.write_bytes_per_second': 'Written to the device of a mounted file system',
     'network.received_bytes_per_second': 'Received by all real network interfaces',
     'network.sent_bytes_per_second': 'Sent by all real network interfaces',
   }),
-  ...define('counter', 'per_second', {
+  ...define('gauge', 'mean', 'per_second', {
     'disk.reads_per_second': 'Read operations of the device of a mounted file system',
     'disk.writes_per_second': 'Write operations of the device of a mounted file system',
     'network.received_packets_per_second': 'Packets received by all real network interfaces',
     'network.sent_packets_per_second': 'Packets sent by all real network interfaces',
     'network.errors_per_second': 'Receive and send errors of all real network interfaces',
   }),
-  ...define('counter', 'per_minute', {
+  ...define('gauge', 'sum', 'per_minute', {
     'requests.per_minute': 'Answers a minute, over the last 60 to 70 s',
   }),
-  ...define('counter', 'count', {
-    'requests.total': 'Answers in one collection interval',
-    'requests.active': 'Requests under way',
-    'database.active_queries': 'Statements of this process under way',
+  ...define('counter', 'sum', 'count', {
+    'requests.total':
+      'Answers in one collection interval, added over instances; the running total is in the snapshot alone',
     'database.slow_queries': 'Statements slower than the threshold in one collection interval',
-    'database.pool_size': 'Connections that the pool of this process holds',
-    'database.pool_waiting': 'Callers waiting for a connection of the pool',
-    'process.connections': 'Open HTTP connections',
     'cache.evictions': 'Entries the cache had to drop, in one collection interval',
-    'cache.entries': 'Entries in the cache',
-    'sockets.connections': 'Open realtime connections',
-    'sockets.rooms': 'Rooms with at least one member',
     'vigia.collect_skipped':
       'Collections left out because the one before still ran, in one collection interval',
     'vigia.dropped_records':
       'Records given up because the database was away for too long, in one collection interval',
-    'vigia.buffered_records': 'Records that wait for the database',
     'vigia.overflow_requests': 'Answers of routes beyond the cap of series, in one collection interval',
   }),
-  ...define('gauge', 'count', {
+  ...define('gauge', 'sum', 'count', {
+    'requests.active': 'Requests under way',
+    'database.active_queries': 'Statements of this process under way',
+    'database.pool_size': 'Connections that the pool of this process holds',
+    'database.pool_waiting': 'Callers waiting for a connection of the pool',
+    'process.connections': 'Open HTTP connections',
+    'cache.entries': 'Entries in the cache',
+    'sockets.connections': 'Open realtime connections',
+    'sockets.rooms': 'Rooms with at least one member',
+    'vigia.buffered_records': 'Records that wait for the database',
+  }),
+  ...define('gauge', 'mean', 'count', {
     'cpu.cores': 'Cores that this process may use; a fraction under a container quota',
     'cpu.load_1m': 'Runnable and waiting tasks, over one minute',
     'cpu.load_5m': 'Runnable and waiting tasks, over five minutes',
@@ -85,22 +101,21 @@ export const METRIC_CATALOGUE: readonly MetricDefinition[] = [
     'users.active_now': 'Distinct users of the last five minutes, over all instances',
     'component.status': '0 up, 1 degraded, 2 down; unknown is no data',
   }),
-  ...define('gauge', 'ms', {
+  ...define('gauge', 'mean', 'ms', {
     'process.event_loop_delay_p99_ms': 'How late timers fire, 99th percentile of one collection interval',
-    'requests.avg_response_time_ms': 'Mean response time of the last minute',
     'database.latency_ms': 'Time of a trivial statement through the pool of this process',
     'check.latency_ms': 'Time of a health check',
     'vigia.collect_duration_ms': 'Time one collection took',
   }),
-  ...define('distribution', 'ms', {
+  ...define('distribution', 'routes', 'ms', {
     'requests.p95_ms': 'Response time that 95 of 100 answers kept to, from merged histograms',
     'requests.p99_ms': 'Response time that 99 of 100 answers kept to, from merged histograms',
   }),
-  ...define('gauge', 'mhz', { 'cpu.frequency_mhz': 'Current clock of the first core' }),
-  ...define('gauge', 'ratio', {
+  ...define('gauge', 'mean', 'mhz', { 'cpu.frequency_mhz': 'Current clock of the first core' }),
+  ...define('gauge', 'mean', 'ratio', {
     'process.event_loop_utilization': 'Share of time the event loop was busy, 0 to 1',
   }),
-  ...define('gauge', 'seconds', { 'process.uptime_seconds': 'Time since the process started' }),
+  ...define('gauge', 'mean', 'seconds', { 'process.uptime_seconds': 'Time since the process started' }),
 ];
 
 const BY_NAME: ReadonlyMap<string, MetricDefinition> = new Map(
@@ -110,7 +125,7 @@ const BY_NAME: ReadonlyMap<string, MetricDefinition> = new Map(
 /** The definition of a metric; every `business.<name>` has one. */
 export function definitionOf(name: string): MetricDefinition | undefined {
   if (!name.startsWith(BUSINESS_PREFIX)) return BY_NAME.get(name);
-  return { name, unit: '', kind: 'gauge', description: 'Gauge of the business' };
+  return { name, unit: '', kind: 'gauge', merge: 'mean', description: 'Gauge of the business' };
 }
 
 /** Figures of a tick that are amounts since the tick before; null at the first one. */

@@ -1,20 +1,30 @@
 /** Facts that name a series beside its metric, e.g. `{ mount: '/' }`. */
 export type Labels = Readonly<Record<string, string>>;
 
-/** How the values of several instances or moments become one: see each case. */
+/** What a value says, for whoever reads it. */
 export type MetricKind =
-  /** A level: averaged over time weighted by count; over instances likewise. */
+  /** A level or a rate at a moment. */
   | 'gauge'
-  /** An amount per interval or a rate: averaged over time, added over instances. */
+  /** How much there was in one collection interval. */
   | 'counter'
-  /** A quantile of a distribution: answered from merged sketches, never from averaged quantiles. */
+  /** A quantile of a distribution. */
   | 'distribution';
+
+/** How the values of several instances become one; over time all are averaged. */
+export type MetricMerge =
+  /** Every instance has its own share, and the whole is their sum. */
+  | 'sum'
+  /** Ratios, times, and all that belongs to the host, which several instances may share. */
+  | 'mean'
+  /** Computed anew from what the routes did: a mean of ratios or quantiles would say nothing. */
+  | 'routes';
 
 export interface MetricDefinition {
   /** Dotted lower snake case with the unit last where there is one, e.g. `cpu.usage_percent`. */
   readonly name: string;
   readonly unit: string;
   readonly kind: MetricKind;
+  readonly merge: MetricMerge;
   readonly description: string;
 }
 

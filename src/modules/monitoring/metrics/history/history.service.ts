@@ -8,7 +8,7 @@ import { SeriesDictionary, type Series } from '../stores/series-dictionary.js';
 import { percentileOf, quantilePoints } from './distribution.js';
 import { MAX_POINTS, MAX_SERIES } from './history.dto.js';
 import { HistoryStore, type HistoryPoint, type HistoryRange, type StoredSeries } from './history.store.js';
-import { LatencyStore } from './latency.store.js';
+import { isRatio, LatencyStore, type RatioName } from './latency.store.js';
 import { describe, isCatalogued } from './metric-names.js';
 import { floorTo, planOf, type Plan, type TierOffer } from './plan.js';
 import { RangeTooWideError, WideQuestions } from './wide-questions.js';
@@ -43,6 +43,8 @@ export interface History {
 /** What a name can be at all; other text does not reach the database. */
 const METRIC_NAME = /^[a-z][a-z0-9_.]*$/;
 const DEFAULT_RANGE_MS = 3_600_000;
+/** So few sketches of one instance, 6 hours of minutes, take 5 ms to add up and 1 MB. */
+const NARROW_BUCKETS = 360;
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
 
@@ -101,7 +103,7 @@ export class HistoryService {
       throw new RangeTooWideError();
     const [found, derived] = await Promise.all([
       this.store.read(stored.filter(({ name }) => !isDerived(name)).map(toStored), range, plan),
-      this.readQuantiles(names, range, plan),
+      this.readDerived(names.filter(isDerived), range, plan),
     ]);
     const historyOf = (series: Series): SeriesHistory => ({
       definition: describe(series.name),
@@ -137,7 +139,7 @@ export class HistoryService {
     const hour: TierOffer = { tier: 'hour', unitMs: HOUR_MS, keptMs: retention.hourMs };
     const minuteUnitMs = Math.ceil(collectIntervalMs / MINUTE_MS) * MINUTE_MS;
     const nowMs = this.clock.now();
-    if (names.some((name) => percentileOf(name) !== null)) {
+    if (names.some(isDerived)) {
       const minute: TierOffer = { tier: 'minute', unitMs: minuteUnitMs, keptMs: retention.latencyMinuteMs };
       return planOf([minute, hour], fromMs, toMs, points, nowMs);
     }
@@ -165,42 +167,75 @@ export class HistoryService {
     return planOf(slower, fromMs, toMs, points, this.clock.now());
   }
 
-  private async readQuantiles(
+  private async readDerived(
     names: readonly string[],
     range: HistoryRange,
     plan: Plan,
   ): Promise<Map<string, SeriesHistory>> {
-    const wanted = names.filter((name) => percentileOf(name) !== null);
-    if (wanted.length === 0) return new Map();
-    // Sketches fill memory, whatever the range: all such questions count as wide.
-    return this.wide.run(() => this.quantilesOf(wanted, range, plan));
+    if (names.length === 0) return new Map();
+    const answer = () => this.derive(names, range, plan);
+    const buckets = (range.toMs - range.fromMs) / plan.unitMs;
+    return buckets <= NARROW_BUCKETS ? answer() : this.wide.run(answer);
+  }
+
+  private async derive(
+    names: readonly string[],
+    range: HistoryRange,
+    plan: Plan,
+  ): Promise<Map<string, SeriesHistory>> {
+    const whole = { ...range, fromMs: floorTo(range.fromMs, plan.tier === 'hour' ? HOUR_MS : MINUTE_MS) };
+    const ratios = names.filter(isRatio);
+    const quantiles = names.filter((name) => !isRatio(name));
+    const [shares, points] = await Promise.all([
+      ratios.length > 0 ? this.ratiosOf(ratios, whole, range, plan) : [],
+      quantiles.length > 0 ? this.quantilesOf(quantiles, whole, range, plan) : [],
+    ]);
+    return new Map(
+      [...shares, ...points].map(([name, found]) => [
+        name,
+        { definition: describe(name), labels: {}, points: found },
+      ]),
+    );
+  }
+
+  private async ratiosOf(
+    names: readonly RatioName[],
+    whole: HistoryRange,
+    { fromMs }: HistoryRange,
+    plan: Plan,
+  ): Promise<(readonly [string, HistoryPoint[]])[]> {
+    const steps = await this.latencies.ratios(whole, plan);
+    return names.map((name) => [
+      name,
+      steps.map(({ atMs, count, ...step }) => ({ atMs: Math.max(atMs, fromMs), ...step[name], count })),
+    ]);
   }
 
   private async quantilesOf(
     names: readonly string[],
-    range: HistoryRange,
+    whole: HistoryRange,
+    { fromMs }: HistoryRange,
     plan: Plan,
-  ): Promise<Map<string, SeriesHistory>> {
-    const histories = new Map<string, SeriesHistory>();
-    const unitMs = plan.tier === 'hour' ? HOUR_MS : MINUTE_MS;
-    const whole = { ...range, fromMs: floorTo(range.fromMs, unitMs), which: 'all' as const };
+  ): Promise<(readonly [string, HistoryPoint[]])[]> {
+    const range = { ...whole, which: 'all' as const };
     const buckets =
-      plan.tier === 'hour' ? await this.latencies.hours(whole) : await this.latencies.minutes(whole);
+      plan.tier === 'hour' ? await this.latencies.hours(range) : await this.latencies.minutes(range);
+    const histories: (readonly [string, HistoryPoint[]])[] = [];
     for (const name of names) {
-      const points = await quantilePoints(buckets, percentileOf(name) ?? 0, plan.stepMs, range.fromMs);
-      histories.set(name, { definition: describe(name), labels: {}, points });
+      const points = await quantilePoints(buckets, percentileOf(name) ?? 0, plan.stepMs, fromMs);
+      histories.push([name, points]);
     }
     return histories;
   }
 }
 
 function toStored({ id, name }: Series): StoredSeries {
-  return { id, summed: describe(name).kind === 'counter', business: name.startsWith(BUSINESS_PREFIX) };
+  return { id, summed: describe(name).merge === 'sum', business: name.startsWith(BUSINESS_PREFIX) };
 }
 
 /** Answered from what the routes did, not from the ticks' own figures. */
 function isDerived(name: string): boolean {
-  return percentileOf(name) !== null;
+  return describe(name).merge === 'routes';
 }
 
 function has(labels: Labels, { name, value }: LabelChoice): boolean {

@@ -21,7 +21,7 @@ export class MetricNames {
 /** What is known of a stored metric; one that nobody defined is taken for a level. */
 export function describe(name: string): MetricDefinition {
   if (name === SERIES_OVERFLOW.name) return SERIES_OVERFLOW;
-  return definitionOf(name) ?? { name, unit: '', kind: 'gauge', description: '' };
+  return definitionOf(name) ?? { name, unit: '', kind: 'gauge', merge: 'mean', description: '' };
 }
 
 /** In the catalogue, so that asking for it is right even before its first sample. */

@@ -11,6 +11,7 @@ export const SERIES_OVERFLOW: MetricDefinition = {
   name: 'vigia.series_overflow',
   unit: 'count',
   kind: 'gauge',
+  merge: 'sum',
   description: 'Samples of a tick that were dropped because the number of series is at its limit',
 };
 
