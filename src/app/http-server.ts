@@ -36,7 +36,10 @@ export function createHttpAdapter(env: Env): FastifyAdapter {
     genReqId: ({ headers }: IncomingMessage) => requestIdOf(headers['x-request-id']),
     return503OnClosing: false,
     forceCloseConnections: 'idle',
-    frameworkErrors: sendProblem,
+    frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
+      setHeaders(request, reply); // hooks have not run when the router itself refuses
+      sendProblem(error, request, reply);
+    },
     clientErrorHandler: answerUnreadable,
   });
   const fastify = adapter.getInstance();

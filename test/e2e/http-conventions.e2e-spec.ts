@@ -165,6 +165,20 @@ describe('HTTP conventions', () => {
         'VALIDATION_FAILED',
       );
     });
+    it('refuses a body on GET, which would pass unseen otherwise', async () => {
+      const { hostname, port } = new URL(vigia.url);
+      const head = `GET /api/v1/auth/me HTTP/1.1\r\nHost: ${hostname}:${port}\r\nAuthorization: Bearer ${vigia.adminToken}\r\n`;
+      const answer = await rawRequest(
+        vigia.url,
+        `${head}Content-Type: application/json\r\nContent-Length: 7\r\n\r\n{"a":1}`,
+      );
+      expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+    });
+    it('names a field of any length in an answer of bounded length', async () => {
+      const answer = await call('POST', '/api/v1/auth/login', { body: { ['x'.repeat(500_000)]: 1 } });
+      expect(answer.status).toBe(400);
+      expect(answer.text.length).toBeLessThan(5_000);
+    });
     it('refuses __proto__ in a body and answers the next caller as before', async () => {
       expectProblem(
         await call('POST', '/api/v1/auth/login', { body: '{"__proto__":{"role":"admin"}}' }),
@@ -204,7 +218,7 @@ describe('HTTP conventions', () => {
 
   describe('security headers', () => {
     it('are on every answer, errors included', async () => {
-      for (const path of ['/api/v1/monitoring/health', '/nowhere']) {
+      for (const path of ['/api/v1/monitoring/health', '/nowhere', '/api/v1/%zz']) {
         const { headers } = await call('GET', path);
         expect(headers.get('x-content-type-options')).toBe('nosniff');
         expect(headers.get('content-security-policy')).toContain("frame-ancestors 'none'");

@@ -91,13 +91,14 @@ export class HttpBoundary {
   }
 
   private async admit(request: FastifyRequest, reply: FastifyReply): Promise<void> {
-    reply.header('X-Request-Id', request.id);
     const policy = request.routeOptions.config.vigia;
-    if (!policy) return;
+    if (!policy) return; // a route of the surrounding application
+    void reply.header('X-Request-Id', request.id);
     try {
       if (policy.access.kind === 'role') await this.identify(request, policy);
       refuseUndeclaredQuery(request, policy);
       refuseContentEncoding(request);
+      refuseBodyOfGet(request);
     } catch (error) {
       this.noteRefusal(error, request);
       sendProblem(error, request, reply);
@@ -156,6 +157,13 @@ function refuseContentEncoding({ headers }: FastifyRequest): void {
   const encoding = headers['content-encoding'];
   if (encoding === undefined || encoding === 'identity') return;
   throw new VigiaError(415, 'UNSUPPORTED_MEDIA_TYPE', 'send application/json, without a content encoding');
+}
+
+/** Fastify does not read these bodies, so they would pass unseen instead of being refused. */
+function refuseBodyOfGet({ method, headers }: FastifyRequest): void {
+  if (method !== 'GET' && method !== 'HEAD') return;
+  const empty = headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0;
+  if (!empty) refuseFields([''], 'this route takes no body');
 }
 
 function refuseUndeclaredBody(request: FastifyRequest): void {

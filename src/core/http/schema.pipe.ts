@@ -3,6 +3,7 @@ import { ValidationFailedError, type FieldError } from '../errors/errors.js';
 
 /** At most this many faults are reported: a body of 500 bad samples must not answer with megabytes. */
 const MAX_REPORTED_FAULTS = 20;
+const MAX_PATH_CHARACTERS = 200;
 
 /**
  * Checks `@Body({ schema })`, `@Query({ schema })` and `@Param({ schema })` against their schema and
@@ -31,11 +32,16 @@ interface Issue {
 /** Unknown fields come as one issue of the object around them; clients are told of each by its own path. */
 function toFieldErrors(issue: Issue): FieldError[] {
   const path = (issue.path ?? []).map((part) => String(isSegment(part) ? part.key : part));
-  if (issue.code !== 'unrecognized_keys') return [{ path: path.join('.'), message: issue.message }];
+  if (issue.code !== 'unrecognized_keys') return [{ path: shown(path), message: issue.message }];
   return (issue.keys ?? []).map((key) => ({
-    path: [...path, key].join('.'),
+    path: shown([...path, key]),
     message: 'is not a known field',
   }));
+}
+
+/** A caller's own field names come back in the answer, but not at any length. */
+function shown(path: readonly string[]): string {
+  return path.join('.').slice(0, MAX_PATH_CHARACTERS);
 }
 
 function isSegment(part: unknown): part is { key: PropertyKey } {
