@@ -10,9 +10,12 @@ class SwitchableSink extends MetricsSink {
   readonly minutes: number[] = [];
   away = false;
   refused: number | undefined;
+  /** SQLSTATE that the server answers to everything. */
+  sqlState: string | undefined;
 
   async store({ atMs }: TickRecord): Promise<void> {
     if (this.away) throw new DependencyUnavailableError('PostgreSQL');
+    if (this.sqlState) throw Object.assign(new Error('server'), { code: this.sqlState });
     if (atMs === this.refused) throw new Error('value out of range');
     this.ticks.push(atMs);
   }
@@ -84,6 +87,33 @@ describe(SinkBuffer.name, () => {
     await buffer.drain();
     expect(sink.ticks).toEqual([0, 2]);
     expect(buffer.dropped).toBe(1);
+  });
+
+  it.each([
+    ['the disk is full', '53100'],
+    ['memory is short', '53200'],
+    ['a statement is cancelled', '57014'],
+    ['the server cannot read a file', '58030'],
+    ['it has become a read-only standby', '25006'],
+  ])('loses nothing while %s', async (_, sqlState) => {
+    const { sink, buffer } = setUp();
+    sink.sqlState = sqlState;
+    for (const at of range(0, 10)) {
+      buffer.addTick(tick(at));
+      await buffer.drain();
+    }
+    sink.sqlState = undefined;
+    await buffer.drain();
+    expect(sink.ticks).toEqual(range(0, 10));
+    expect(buffer.dropped).toBe(0);
+  });
+
+  it.each(['22003', '23514'])('gives up what the database refuses as data, by %s', async (sqlState) => {
+    const { sink, buffer } = setUp();
+    sink.sqlState = sqlState;
+    buffer.addTick(tick(0));
+    for (let i = 0; i < 3; i++) await buffer.drain();
+    expect([buffer.size, buffer.dropped]).toEqual([0, 1]);
   });
 
   it('does not drop a newer record for one that made place while it was being written', async () => {

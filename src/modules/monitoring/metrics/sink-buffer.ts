@@ -112,8 +112,9 @@ export class SinkBuffer {
   }
 
   private mayGoOn<T>(lane: Lane<T>, record: T, error: Error): boolean {
-    if (error instanceof DependencyUnavailableError) {
-      if (!this.away) this.logger.warn('the database is away; metrics are kept in memory');
+    if (isAway(error)) {
+      if (!this.away)
+        this.logger.warn(`metrics are kept in memory, the database takes none: ${error.message}`);
       this.away = true;
       return false;
     }
@@ -128,6 +129,14 @@ export class SinkBuffer {
     remove(lane, record);
     return true;
   }
+}
+
+/** Not our record is at fault but the server: a full disk, too little memory, shutting down, read only. */
+const SERVER_AT_FAULT = /^(53|57|58)...$|^25006$/;
+
+function isAway(error: Error): boolean {
+  if (error instanceof DependencyUnavailableError) return true;
+  return 'code' in error && typeof error.code === 'string' && SERVER_AT_FAULT.test(error.code);
 }
 
 /** While it was being written the record may have been dropped from a full lane. */

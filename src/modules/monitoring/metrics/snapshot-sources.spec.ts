@@ -59,6 +59,28 @@ describe(SnapshotSources.name, () => {
     jest.useRealTimers();
   });
 
+  it('does not call what hangs again before its call has ended', async () => {
+    jest.useFakeTimers();
+    const sources = new SnapshotSources();
+    let calls = 0;
+    let end: (value: number) => void = () => undefined;
+    sources.registerGauge('slow', () => {
+      calls += 1;
+      return calls === 1 ? new Promise<number>((resolve) => (end = resolve)) : calls;
+    });
+    const tick = async () => {
+      const reading = sources.readGauges();
+      await jest.advanceTimersByTimeAsync(2_000);
+      return reading;
+    };
+    for (let i = 0; i < 3; i++) expect(await tick()).toEqual({});
+    expect(calls).toBe(1);
+    end(1);
+    await jest.advanceTimersByTimeAsync(0);
+    expect(await tick()).toEqual({ slow: 2 });
+    jest.useRealTimers();
+  });
+
   it('is null for a part that nobody knows', async () => {
     expect(await new SnapshotSources().read('cache')).toBeNull();
   });

@@ -35,6 +35,8 @@ export class SnapshotSources {
   private readonly gauges = new Map<string, () => Answer<number | null>>();
   private readonly further = new Map<string, () => readonly MetricSample[]>();
   private readonly failing = new Set<string>();
+  /** Readers whose last call has not ended. */
+  private readonly out = new Set<string>();
 
   register<K extends keyof SnapshotParts>(part: K, read: () => Answer<SnapshotParts[K] | null>): void {
     this.parts.set(part, read);
@@ -86,9 +88,20 @@ export class SnapshotSources {
     return lists.flatMap((samples) => samples ?? []).slice(0, MAX_FURTHER_SAMPLES);
   }
 
+  /** One call at a time: each tick would add another to what hangs, and so exhaust a pool or the memory. */
+  private async call<T>(what: string, read: () => Answer<T>): Promise<T> {
+    this.out.add(what);
+    try {
+      return await read();
+    } finally {
+      this.out.delete(what);
+    }
+  }
+
   private async attempt<T>(what: string, read: () => Answer<T>): Promise<T | null> {
     try {
-      const value = await withinMs(SOURCE_DEADLINE_MS, read);
+      if (this.out.has(what)) throw new Error('its last call has not ended');
+      const value = await withinMs(SOURCE_DEADLINE_MS, () => this.call(what, read));
       this.failing.delete(what);
       return value;
     } catch (error) {
