@@ -2,6 +2,8 @@ import { createHmac, generateKeyPairSync, randomUUID, type KeyObject } from 'nod
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { decodeJwt, exportJWK, SignJWT, type JWTPayload } from 'jose';
+import { DependencyUnavailableError } from '../../src/core/errors/errors.js';
+import { ExternalTokens } from '../../src/modules/access/tokens/external-tokens.js';
 import { LocalTokens } from '../../src/modules/access/tokens/local-tokens.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { accessApp, SECRET, type AccessApp } from '../support/access-app.js';
@@ -235,6 +237,7 @@ describe('tokens of an external issuer', () => {
     ['our own name as issuer', () => sign({ iss: 'vigia' })],
     ['an expired one', () => sign({ exp: nowS() - 60 })],
     ['nbf in the future', () => sign({ nbf: nowS() + 60 })],
+    ['iat in the future', () => sign({ iat: nowS() + 60 })],
     ['no sub', () => sign({ sub: undefined })],
     ['a sub with NUL', () => sign({ sub: 'a\u0000b' })],
     ['no exp', () => sign({ exp: undefined })],
@@ -290,6 +293,28 @@ describe('tokens of an external issuer', () => {
     const two = await sign({ sub: 'two', sid: 'y' });
     expect((await vigia.call('POST', '/auth/logout-all', { as: two })).status).toBe(204);
     await gone(two);
+  });
+
+  it("signs out a token that is younger than now, because the issuer's clock runs ahead", async () => {
+    for (const path of ['/auth/logout', '/auth/logout-all']) {
+      const token = await sign({ sub: `ahead of ${path}`, iat: nowS() + 4 });
+      expect((await me(token)).status).toBe(200);
+      expect((await vigia.call('POST', path, { as: token })).status).toBe(204);
+      await gone(token);
+    }
+  });
+
+  it('signs out while the issuer cannot be asked', async () => {
+    for (const path of ['/auth/logout', '/auth/logout-all']) {
+      const token = await sign({ sub: 'away', jti: path });
+      expect((await me(token)).status).toBe(200);
+      const away = jest
+        .spyOn(vigia.app.get(ExternalTokens), 'verify')
+        .mockRejectedValue(new DependencyUnavailableError('the token issuer'));
+      expect((await vigia.call('POST', path, { as: token })).status).toBe(204);
+      away.mockRestore();
+      await gone(token);
+    }
   });
 
   it('keeps a deactivated and a deleted user out, whatever token the issuer gives', async () => {

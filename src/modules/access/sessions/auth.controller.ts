@@ -99,7 +99,7 @@ export class AuthController {
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<void> {
-    await this.sessions.endAll(caller.id);
+    await this.sessions.endAll(caller.id, credentialsOf(request.headers).bearer);
     this.cookie.clear(request, reply);
   }
 

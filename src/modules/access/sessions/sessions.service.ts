@@ -16,7 +16,7 @@ import { UsersStore } from '../stores/users.store.js';
 import { LocalTokens } from '../tokens/local-tokens.js';
 import { RefreshTokens, type RefreshToken } from '../tokens/refresh-tokens.js';
 import { TokenVerifier } from '../tokens/token-verifier.js';
-import type { ExternalToken } from '../tokens/token.types.js';
+import type { ExternalToken, VerifiedToken } from '../tokens/token.types.js';
 import type { User } from '../users/user.types.js';
 
 /** Where a request came from, for the audit log. */
@@ -75,7 +75,7 @@ export class SessionsService {
 
   /** Ends the session that this access token belongs to. @param bearer one that was just authenticated */
   async end(bearer: string, userId: string): Promise<void> {
-    const token = await this.tokens.verify(bearer);
+    const token = await this.tokenOf(bearer);
     await this.database.transaction(async (tx) => {
       if (token.kind === 'external') return this.revokeExternal(tx, token, userId);
       if (await this.sessions.end(tx, token.sessionId, 'logout'))
@@ -83,12 +83,20 @@ export class SessionsService {
     });
   }
 
-  async endAll(userId: string): Promise<void> {
+  /** @param bearer the access token that was shown, which must not outlive this either */
+  async endAll(userId: string, bearer?: string): Promise<void> {
+    const token = bearer === undefined ? undefined : await this.tokenOf(bearer);
+    const issuedAtMs = token?.kind === 'external' ? token.issuedAtMs : null;
     await this.database.transaction(async (tx) => {
-      await this.users.refuseTokensUntilNow(tx, userId);
+      await this.users.refuseTokensUntilNow(tx, userId, issuedAtMs);
       await this.sessions.endAllOf(tx, userId, 'logoutAll');
       await this.bus.publish(tx, BUS.user, userId);
     });
+  }
+
+  /** It was authenticated a moment ago, so this works while the issuer is away. */
+  private async tokenOf(bearer: string): Promise<VerifiedToken> {
+    return this.tokens.peek(bearer) ?? (await this.tokens.verify(bearer));
   }
 
   private async pairOf(user: User, token: RefreshToken): Promise<TokenPair> {
@@ -114,7 +122,7 @@ export class SessionsService {
   /** By `sid`, else `jti`, else every token of the user until now. */
   private async revokeExternal(tx: Queryable, token: ExternalToken, userId: string): Promise<void> {
     if (token.revocationKey === null) {
-      await this.users.refuseTokensUntilNow(tx, userId);
+      await this.users.refuseTokensUntilNow(tx, userId, token.issuedAtMs);
       return this.bus.publish(tx, BUS.user, userId);
     }
     await this.revocations.add(tx, token.revocationKey, this.revokedUntilMs(token));

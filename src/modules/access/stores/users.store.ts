@@ -139,11 +139,15 @@ export class UsersStore {
     return changed === 1;
   }
 
-  /** Refuses all of an external user's tokens issued until now. */
-  async refuseTokensUntilNow(tx: Queryable, id: string): Promise<void> {
+  /**
+   * Refuses all of an external user's tokens issued until now.
+   * @param issuedAtMs of the token that was shown: by an issuer's clock that runs ahead of ours it is later than now
+   */
+  async refuseTokensUntilNow(tx: Queryable, id: string, issuedAtMs: number | null): Promise<void> {
     await tx.execute(
-      'UPDATE vigia.users SET tokens_valid_after = clock_timestamp() WHERE id = $1 AND issuer IS NOT NULL',
-      [id],
+      `UPDATE vigia.users SET tokens_valid_after = greatest(tokens_valid_after, clock_timestamp(), $2::timestamptz)
+       WHERE id = $1 AND issuer IS NOT NULL`,
+      [id, issuedAtMs === null ? null : new Date(issuedAtMs)],
     );
   }
 

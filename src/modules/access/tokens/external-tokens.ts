@@ -79,6 +79,9 @@ export class ExternalTokens {
     const known = claims.safeParse(payload);
     if (!known.success) throw new UnauthenticatedError('the token lacks a claim', { cause: known.error });
     const { sub, exp, iat, sid, jti } = known.data;
+    // Such a token would be younger than every sign-out until then.
+    if (iat !== undefined && iat * 1000 > this.clock.now() + CLOCK_TOLERANCE_S * 1000)
+      throw new UnauthenticatedError('the token was issued in the future');
     return {
       kind: 'external',
       profile: profileOf(payload, options.issuer, sub),
