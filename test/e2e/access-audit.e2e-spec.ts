@@ -102,6 +102,46 @@ describe('audit log', () => {
     expect(await find(`actor=user:${id}&action=auth.login`)).toHaveLength(1);
   });
 
+  it('names the account that somebody failed to sign in to, and invents none', async () => {
+    const { id, email } = await vigia.signIn('user');
+    await vigia.login(email, 'wrong', '192.0.2.10');
+    await vigia.login('nobody@example.com', 'wrong', '192.0.2.10');
+    await vigia.app.get(BufferedAuditLog).flush();
+    const seen = (await find('action=auth.login')).filter(({ ip }: { ip: string }) => ip === '192.0.2.10');
+    expect(seen.map(({ actor, target }: Record<string, string>) => [actor, target])).toEqual([
+      [null, null],
+      [null, id],
+    ]);
+  });
+
+  it('writes no row for each of the failures that any user can cause at will', async () => {
+    const { id, token } = await vigia.signIn('user');
+    for (let i = 0; i < 130; i++)
+      expect((await vigia.call('POST', '/auth/password', { as: token, body: {} })).status).toBe(400);
+    await vigia.app.get(BufferedAuditLog).flush();
+    const noted = (await find(`actor=user:${id}&action=auth.password&limit=1000`)).length;
+    expect(noted).toBeGreaterThan(0);
+    expect(noted).toBeLessThanOrEqual(2 * MAX_NOTES_PER_CLIENT); // a minute may begin in between
+  });
+
+  it('answers what was done although it cannot be written now, and writes it later', async () => {
+    const broken = jest
+      .spyOn(vigia.app.get(AuditStore), 'insert')
+      .mockRejectedValue(new Error('the log is broken'));
+    const body = { email: 'kept@example.com', name: 'Kept', role: 'user', password: 'twelve chars' };
+    const made = await vigia.call('POST', '/users', { as: admin, body });
+    const absent = await vigia.call('DELETE', '/users/01890000-0000-7000-8000-000000000009', { as: admin });
+    const signedIn = await vigia.login(body.email, body.password);
+    expect([made.status, absent.status, signedIn.status]).toEqual([201, 404, 200]);
+    broken.mockRestore();
+    await vigia.app.get(BufferedAuditLog).flush();
+    expect(await find(`target=${made.body.id}&action=user.create`)).toHaveLength(1);
+    expect(await find(`target=${made.body.id}&action=auth.login`)).toHaveLength(1);
+    expect(await find('target=01890000-0000-7000-8000-000000000009')).toEqual([
+      expect.objectContaining({ action: 'user.delete', result: 'failed', code: 'NOT_FOUND' }),
+    ]);
+  });
+
   it('pages newest first, each entry once, and filters by time', async () => {
     const all = (await vigia.call('GET', '/audit?limit=1000&kind=admin', { as: admin })).body.items;
     const paged: unknown[] = [];
@@ -181,7 +221,7 @@ describe('flood of refusals', () => {
 
   it('is stored up to a bound a minute; the rest is counted in one entry', async () => {
     const clock = new FakeClock();
-    const log = new BufferedAuditLog(vigia.app.get(AuditStore), clock, new Shutdown());
+    const log = new BufferedAuditLog(vigia.app.get(AuditStore), clock, new Shutdown(clock));
     for (let i = 0; i < MAX_NOTES_PER_MINUTE + 250; i++) note(log, i);
     await log.flush();
     expect(await stored()).toEqual([
@@ -199,12 +239,59 @@ describe('flood of refusals', () => {
     const store = {
       insert: async (entries: AuditEntry[]) => void written.push(...entries),
     } as unknown as AuditStore;
-    const log = new BufferedAuditLog(store, new FakeClock(), new Shutdown());
+    const log = new BufferedAuditLog(store, new FakeClock(), new Shutdown(new FakeClock()));
     for (let i = 0; i < 5_000; i++) note(log, i, `2001:db8::${i.toString(16)}`);
     note(log, 1, '192.0.2.1');
     await log.flush();
     expect(written.filter(({ ip }) => ip?.startsWith('2001'))).toHaveLength(MAX_NOTES_PER_CLIENT);
     expect(written.filter(({ ip }) => ip === '192.0.2.1')).toHaveLength(1);
+  });
+
+  it('from many clients does not hide what known callers do', async () => {
+    const written: AuditEntry[] = [];
+    const store = {
+      insert: async (entries: AuditEntry[]) => void written.push(...entries),
+    } as unknown as AuditStore;
+    const log = new BufferedAuditLog(store, new FakeClock(), new Shutdown(new FakeClock()));
+    const entry = { atMs: 0, action: 'x', kind: 'security', target: null, requestId: null } as const;
+    for (let i = 0; i < 5_000; i++) note(log, i);
+    for (let i = 0; i < 100; i++)
+      log.note({ ...entry, actor: 'user:ann', ip: `192.0.2.${i}`, result: 'refused', code: null });
+    log.note({ ...entry, actor: 'user:bob', ip: '192.0.2.1', result: 'refused', code: null });
+    await log.flush();
+    expect(written.filter(({ actor }) => actor === 'user:ann')).toHaveLength(MAX_NOTES_PER_CLIENT);
+    expect(written.filter(({ actor }) => actor === 'user:bob')).toHaveLength(1);
+  });
+
+  it('does not push out recorded actions that wait for PostgreSQL, which are bounded too', async () => {
+    const written: string[] = [];
+    let reachable = false;
+    const store = {
+      insert: async (entries: AuditEntry[]) => {
+        if (!reachable) throw new Error('PostgreSQL is away');
+        written.push(...entries.map(({ action, target }) => `${action} ${target ?? ''}`));
+      },
+    } as unknown as AuditStore;
+    const clock = new FakeClock();
+    const log = new BufferedAuditLog(store, clock, new Shutdown(clock));
+    for (let minute = 0; minute < 3; minute++, clock.advance(60_000))
+      for (let i = 0; i < 600; i++) note(log, i);
+    const done = {
+      atMs: 0,
+      actor: 'user:ann',
+      kind: 'admin',
+      ip: null,
+      requestId: null,
+      code: null,
+    } as const;
+    for (let i = 0; i < MAX_BUFFERED + 5; i++)
+      await log.record({ ...done, action: 'done', target: String(i), result: 'ok' });
+    await expect(log.flush()).rejects.toThrow('away');
+    reachable = true;
+    await log.flush();
+    expect(written.filter((text) => text.startsWith('done '))).toHaveLength(MAX_BUFFERED);
+    expect(written[0]).toBe('done 0');
+    expect(written.at(-1)).toBe(`audit.dropped ${1_800 - MAX_BUFFERED + 5} entries`);
   });
 
   it('keeps what PostgreSQL could not take, up to a bound, and writes it later', async () => {
@@ -217,7 +304,7 @@ describe('flood of refusals', () => {
         written.push(entries.length);
       },
     } as unknown as AuditStore;
-    const log = new BufferedAuditLog(store, clock, new Shutdown());
+    const log = new BufferedAuditLog(store, clock, new Shutdown(clock));
     for (let minute = 0; minute < 3; minute++) {
       for (let i = 0; i < 500; i++) note(log, i);
       await expect(log.flush()).rejects.toThrow('away');

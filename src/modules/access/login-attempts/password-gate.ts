@@ -1,6 +1,6 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Clock, RateLimitedError } from '../../../core/index.js';
+import { Clock, DependencyUnavailableError, RateLimitedError } from '../../../core/index.js';
 import { MAX_FAILURES } from './attempt-log.js';
 import { clientOf } from './client-address.js';
 import { LoginAttempts, type Attempt, type AttemptTicket } from './login-attempts.port.js';
@@ -23,6 +23,7 @@ interface Line {
 export class PasswordGate {
   private readonly lines = new Map<string, Line>();
   private inLine = 0;
+  private readonly logger = new Logger(PasswordGate.name);
 
   constructor(
     private readonly attempts: LoginAttempts,
@@ -45,13 +46,24 @@ export class PasswordGate {
 
   /** A check that broke down proves nothing against anybody. */
   private async settled<T>(ticket: AttemptTicket, check: () => Promise<T | null>): Promise<T | null> {
-    let failed = false;
     try {
       const proven = await check();
-      failed = proven === null;
+      await this.settle(ticket, proven === null);
       return proven;
-    } finally {
+    } catch (error) {
+      const settling = this.settle(ticket, false);
+      // The caller has waited for PostgreSQL once already, and shall not wait for it again.
+      if (!(error instanceof DependencyUnavailableError)) await settling;
+      throw error;
+    }
+  }
+
+  /** Never fails: the password's answer stands, and a place that is not given back counts as a failure. */
+  private async settle(ticket: AttemptTicket, failed: boolean): Promise<void> {
+    try {
       await this.attempts.settle(ticket, failed);
+    } catch (error) {
+      this.logger.warn(`an attempt counts as failed, because it was not settled: ${String(error)}`);
     }
   }
 

@@ -16,6 +16,9 @@ interface LogRow {
   readonly now_ms: string;
 }
 
+/** The password was looked at; its answer shall not wait long for the books. */
+const SETTLE_TIMEOUT_MS = 1_000;
+
 type Admitted = Extract<Judgement, { outcome: 'admitted' }>;
 
 /**
@@ -45,7 +48,7 @@ export class PostgresLoginAttempts extends LoginAttempts {
   }
 
   override async settle(ticket: AttemptTicket, failed: boolean): Promise<void> {
-    await this.database.transaction(async (tx) => {
+    const settleAll = async (tx: Queryable): Promise<void> => {
       for (const { key, atMs } of ticket) {
         await tx.execute(
           `UPDATE vigia.login_attempts SET
@@ -56,7 +59,8 @@ export class PostgresLoginAttempts extends LoginAttempts {
           [key, atMs, failed],
         );
       }
-    });
+    };
+    await this.database.transaction(settleAll, { timeoutMs: SETTLE_TIMEOUT_MS });
   }
 
   private async judge(tx: Queryable, key: string, maxFailures: number): Promise<Judgement> {

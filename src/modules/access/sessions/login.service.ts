@@ -4,6 +4,7 @@ import { WrongCredentialsError } from '../access.errors.js';
 import { PasswordGate } from '../login-attempts/password-gate.js';
 import { PasswordHasher } from '../passwords/password-hasher.js';
 import { UsersStore } from '../stores/users.store.js';
+import type { User } from '../users/user.types.js';
 import { SessionsService, type Origin, type TokenPair } from './sessions.service.js';
 
 /** Signs people in by e-mail address and password. */
@@ -24,18 +25,27 @@ export class LoginService {
    * @throws RateLimitedError
    */
   async login(email: string, password: string, origin: Origin): Promise<TokenPair> {
-    const pair = await this.attempt(email, password, origin);
+    let account: string | null = null;
+    const pair = await this.attempt(email, origin, async () => {
+      const known = await this.users.findWithPassword('email', email);
+      account = known?.user.id ?? null;
+      return this.prove(password, known);
+    });
     if (!pair) {
-      this.auditLog.note(this.entry(origin, null, 'refused', 'UNAUTHENTICATED'));
+      this.auditLog.note({ ...this.entry(origin, null, 'refused', 'UNAUTHENTICATED'), target: account });
       throw new WrongCredentialsError();
     }
     await this.auditLog.record(this.entry(origin, pair.user.id, 'ok', null));
     return pair;
   }
 
-  private async attempt(email: string, password: string, origin: Origin): Promise<TokenPair | null> {
+  private async attempt(
+    email: string,
+    origin: Origin,
+    prove: () => Promise<TokenPair | null>,
+  ): Promise<TokenPair | null> {
     try {
-      return await this.gate.guard({ account: email, ip: origin.ip }, () => this.prove(email, password));
+      return await this.gate.guard({ account: email, ip: origin.ip }, prove);
     } catch (error) {
       if (error instanceof RateLimitedError)
         this.auditLog.note(this.entry(origin, null, 'refused', error.code));
@@ -43,8 +53,10 @@ export class LoginService {
     }
   }
 
-  private async prove(email: string, password: string): Promise<TokenPair | null> {
-    const known = await this.users.findWithPassword('email', email);
+  private async prove(
+    password: string,
+    known: { user: User; passwordHash: string } | null,
+  ): Promise<TokenPair | null> {
     const matches = await this.passwords.verify(password, known?.passwordHash ?? null);
     return matches && known ? this.sessions.open(known.user, known.passwordHash) : null;
   }

@@ -1,5 +1,4 @@
 import { Injectable } from '@nestjs/common';
-import { v7 as uuidv7 } from 'uuid';
 import { Database, type AuditEntry, type AuditKind } from '../../../core/index.js';
 
 export interface AuditFilter {
@@ -24,16 +23,24 @@ export interface AuditRow {
   readonly code: string | null;
 }
 
+/** An entry with the id that it will have. */
+export interface NewAuditRow extends AuditEntry {
+  readonly id: string;
+}
+
 @Injectable()
 export class AuditStore {
   constructor(private readonly database: Database) {}
 
-  async insert(entries: readonly AuditEntry[]): Promise<void> {
+  /** Takes a row that is there already for the same one: whoever got no answer may write it again. */
+  async insert(rows: readonly NewAuditRow[], timeoutMs?: number): Promise<void> {
     await this.database.execute(
       `INSERT INTO vigia.audit_log (id, at, actor, action, kind, target, ip, request_id, result, code)
        SELECT * FROM jsonb_to_recordset($1::jsonb) AS e(
-         id uuid, at timestamptz, actor text, action text, kind text, target text, ip text, "requestId" text, result text, code text)`,
-      [JSON.stringify(entries.map(toRecord))],
+         id uuid, at timestamptz, actor text, action text, kind text, target text, ip text, "requestId" text, result text, code text)
+       ON CONFLICT (id) DO NOTHING`,
+      [JSON.stringify(rows.map(toRecord))],
+      timeoutMs === undefined ? {} : { timeoutMs },
     );
   }
 
@@ -65,9 +72,9 @@ export class AuditStore {
   }
 }
 
-function toRecord(entry: AuditEntry) {
+function toRecord(entry: NewAuditRow) {
   return {
-    id: uuidv7(),
+    id: entry.id,
     at: new Date(entry.atMs).toISOString(),
     actor: fitting(entry.actor, 128),
     action: fitting(entry.action, 128),
