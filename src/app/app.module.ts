@@ -46,7 +46,6 @@ export class AppModule {
             ...(env.ADMIN_EMAIL && { email: env.ADMIN_EMAIL }),
             ...(env.ADMIN_PASSWORD && { password: env.ADMIN_PASSWORD }),
           },
-          secureCookies: env.NODE_ENV === 'production',
           allowedOrigins: env.CORS_ORIGINS,
           ...(onAdminCreated && { onAdminCreated }),
         }),
