@@ -85,6 +85,8 @@ describe('API keys', () => {
     expect(await use(key)).toBe(200);
     expect((await vigia.call('DELETE', `/api-keys/${id}`, { as: admin })).status).toBe(204);
     await eventually(async () => (await use(key)) === 401, 1_000);
+    for (const untilMs = performance.now() + 1_300; performance.now() < untilMs;)
+      expect(await use(key)).toBe(401);
     expect((await vigia.call('DELETE', `/api-keys/${id}`, { as: admin })).status).toBe(404);
     expect((await vigia.call('GET', '/api-keys?limit=1000', { as: admin })).text).not.toContain(id);
   });
@@ -115,10 +117,16 @@ describe('API keys', () => {
   it('keeps at most a thousand keys', async () => {
     await sql(
       `INSERT INTO vigia.api_keys (id, name, role, tier, secret_hash, created_by)
-       SELECT gen_random_uuid(), 'bulk', 'user', 'free', '', 'test' FROM generate_series(1, $1::int - (SELECT count(*) FROM vigia.api_keys WHERE deleted_at IS NULL)::int)`,
+       SELECT gen_random_uuid(), 'bulk', 'user', 'free', '', 'test' FROM generate_series(1, $1::int - (SELECT count(*) FROM vigia.api_keys WHERE deleted_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp()))::int)`,
       [MAX_API_KEYS],
     );
     const { status, body } = await create();
     expect([status, body.code]).toEqual([409, 'API_KEY_LIMIT']);
+    await sql(`UPDATE vigia.api_keys SET expires_at = clock_timestamp() WHERE id IN (
+      SELECT id FROM vigia.api_keys WHERE name = 'bulk' LIMIT 3)`);
+    const answers = await Promise.all(Array.from({ length: 50 }, () => create()));
+    const made = answers.filter(({ status: answered }) => answered === 201);
+    expect(made).toHaveLength(3); // those that expired open nothing and so count no more
+    expect(answers.filter(({ status: answered }) => answered === 409)).toHaveLength(47);
   });
 });

@@ -10,13 +10,14 @@ import {
   ValidationFailedError,
   type Page,
   type Principal,
+  type Queryable,
   type Role,
   type Tier,
 } from '../../../core/index.js';
 import { BUS } from '../authentication/access-state.js';
 import { idCursor } from '../list-cursor.js';
 import { ApiKeysStore } from '../stores/api-keys.store.js';
-import type { ApiKey } from './api-key.types.js';
+import type { ApiKey, NewApiKey } from './api-key.types.js';
 import { keyText, newKeySecret } from './key-text.js';
 
 /** More keys than any installation needs; few enough to list, and to look through after an incident. */
@@ -47,22 +48,9 @@ export class ApiKeysService {
     if (expiresAt && expiresAt.getTime() <= this.clock.now()) {
       throw new ValidationFailedError([{ path: 'expiresAt', message: 'must be in the future' }]);
     }
-    if ((await this.keys.count()) >= MAX_API_KEYS) {
-      throw new ConflictError(
-        `there are ${MAX_API_KEYS} API keys already; delete one first`,
-        'API_KEY_LIMIT',
-      );
-    }
     const { secret, secretHash } = newKeySecret();
-    const createdBy = principalName(by);
-    const apiKey = await this.keys.insert(this.database, {
-      name,
-      role,
-      tier,
-      secretHash,
-      createdBy,
-      expiresAt: expiresAt ?? null,
-    });
+    const key = { name, role, tier, secretHash, createdBy: principalName(by), expiresAt: expiresAt ?? null };
+    const apiKey = await this.database.transaction((tx) => this.insertWithinBound(tx, key));
     return { apiKey, text: keyText(apiKey.id, secret) };
   }
 
@@ -74,6 +62,11 @@ export class ApiKeysService {
       ({ id }) => [id],
       (key) => key,
     );
+  }
+
+  private async insertWithinBound(tx: Queryable, key: NewApiKey): Promise<ApiKey> {
+    if ((await this.keys.lockAndCount(tx)) < MAX_API_KEYS) return this.keys.insert(tx, key);
+    throw new ConflictError(`there are ${MAX_API_KEYS} API keys already; delete one first`, 'API_KEY_LIMIT');
   }
 
   /** @throws NotFoundError */

@@ -37,11 +37,13 @@ export class ApiKeysStore {
     return toApiKey(rows[0]!);
   }
 
-  async count(): Promise<number> {
-    const rows = await this.database.query<{ count: number }>(
-      'SELECT count(*)::int AS count FROM vigia.api_keys WHERE deleted_at IS NULL',
-      [],
-      { readOnly: true },
+  /** How many keys can be used, now and until the transaction ends: whoever else wants to count waits. */
+  async lockAndCount(tx: Queryable): Promise<number> {
+    await tx.execute(`SELECT pg_advisory_xact_lock(hashtextextended('vigia.api_keys', 0))`);
+    // A statement of its own: it must see what was committed while it waited for the lock.
+    const rows = await tx.query<{ count: number }>(
+      `SELECT count(*)::int AS count FROM vigia.api_keys
+       WHERE deleted_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())`,
     );
     return rows[0]!.count;
   }

@@ -23,7 +23,8 @@ const REMOVALS: readonly string[] = [
   `DELETE FROM vigia.audit_log WHERE id IN (
      SELECT id FROM vigia.audit_log WHERE at < clock_timestamp() - interval '${AUDIT_RETENTION_DAYS} days' ORDER BY at LIMIT $1)`,
   `DELETE FROM vigia.api_keys WHERE id IN (
-     SELECT id FROM vigia.api_keys WHERE deleted_at < clock_timestamp() - interval '${AUDIT_RETENTION_DAYS} days' LIMIT $1)`,
+     SELECT id FROM vigia.api_keys
+     WHERE least(deleted_at, expires_at) < clock_timestamp() - interval '${AUDIT_RETENTION_DAYS} days' LIMIT $1)`,
   // An external user's row stays, without a name: its absence would let an old token make it anew.
   `UPDATE vigia.users SET email = NULL, name = 'deleted' WHERE id IN (
      SELECT id FROM vigia.users WHERE deleted_at < clock_timestamp() - interval '${AUDIT_RETENTION_DAYS} days'
