@@ -2,6 +2,7 @@ import { NestFactory } from '@nestjs/core';
 import { Command, Option } from 'commander';
 import { randomBytes } from 'node:crypto';
 import { text } from 'node:stream/consumers';
+import type { Env } from '../config/env.js';
 import type { Resources } from '../app/resources.js';
 import { CoreModule, ROLES, TIERS, ValidationFailedError, type Role, type Tier } from '../core/index.js';
 import { AccessModule, emailAddress, newPassword, UsersService, type User } from '../modules/access/index.js';
@@ -102,8 +103,8 @@ function checked(schema: typeof emailAddress, value: string): string {
 }
 
 async function withUsers(work: (users: UsersService) => Promise<void>): Promise<void> {
-  await withResources(async (resources) => {
-    const context = await NestFactory.createApplicationContext(contextModule(resources), {
+  await withResources(async (resources, env) => {
+    const context = await NestFactory.createApplicationContext(userCommandModule(resources, env), {
       logger: ['error', 'warn'],
       abortOnError: false,
     });
@@ -115,7 +116,11 @@ async function withUsers(work: (users: UsersService) => Promise<void>): Promise<
   });
 }
 
-function contextModule({ databaseUrl, jwtSecret }: Resources) {
+/** What the commands need of the application; on a new database it makes the first administrator as a start would. */
+export function userCommandModule(
+  { databaseUrl, jwtSecret }: Pick<Resources, 'databaseUrl' | 'jwtSecret'>,
+  { ADMIN_EMAIL: email, ADMIN_PASSWORD: password }: Pick<Env, 'ADMIN_EMAIL' | 'ADMIN_PASSWORD'>,
+) {
   class UserCommandModule {}
   return {
     module: UserCommandModule,
@@ -123,6 +128,8 @@ function contextModule({ databaseUrl, jwtSecret }: Resources) {
       CoreModule.forRoot({ database: { url: databaseUrl, poolMax: 2 }, runJobs: false }),
       AccessModule.forRoot({
         jwtSecret: Buffer.from(jwtSecret),
+        admin: { ...(email && { email }), ...(password && { password }) },
+        background: false,
         onAdminCreated: (email, password) => print(`first administrator ${email}, password ${password}`),
       }),
     ],

@@ -1,9 +1,12 @@
+import { NestFactory } from '@nestjs/core';
 import { Test } from '@nestjs/testing';
 import pg from 'pg';
+import { userCommandModule } from '../../src/cli/user.command.js';
 import { CoreModule } from '../../src/core/core.module.js';
 import { addressOfUrl } from '../../src/core/database/address.js';
 import { Database } from '../../src/core/database/database.js';
 import { migrate } from '../../src/core/database/migrate.js';
+import { LeaderLoop } from '../../src/core/leases/leader-loop.js';
 import { Leases } from '../../src/core/leases/leases.js';
 import { AccessModule, UsersService, type AccessOptions } from '../../src/modules/access/index.js';
 import { MAX_WAITING, PasswordHasher } from '../../src/modules/access/passwords/password-hasher.js';
@@ -74,6 +77,30 @@ describe('the first administrator', () => {
     expect(await app.get(PasswordHasher).verify('twelve chars', row!.password_hash)).toBe(true);
     expect(told).toEqual([]);
     await app.close();
+  });
+
+  it('is the one that the environment names when the command line meets the database first', async () => {
+    const given = { ADMIN_EMAIL: 'boss@example.com', ADMIN_PASSWORD: 'twelve chars' };
+    const module = userCommandModule({ databaseUrl: target.url, jwtSecret: SECRET.toString() }, given);
+    const context = await NestFactory.createApplicationContext(module, { logger: false });
+    const { items } = await context.get(UsersService).list(10);
+    expect(items.map(({ email }) => email)).toEqual(['boss@example.com']);
+    await context.close();
+  });
+
+  it('is made without starting background work, where the process shall have none', async () => {
+    const starts = jest.spyOn(LeaderLoop.prototype, 'start');
+    const sweeps = () =>
+      starts.mock.contexts.filter((loop) =>
+        JSON.stringify(loop, ['options', 'name']).includes('access-retention'),
+      );
+    const idle = await start(target.url, { background: false });
+    expect(sweeps()).toHaveLength(0);
+    const busy = await start(target.url);
+    expect(sweeps()).toHaveLength(1);
+    starts.mockRestore();
+    await busy.close();
+    await idle.close();
   });
 
   it.each([

@@ -1,5 +1,6 @@
-import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { Clock, Instance, LeaderLoop, Leases, Shutdown } from '../../core/index.js';
+import { ACCESS_OPTIONS, type AccessOptions } from './access.options.js';
 import { RetentionStore } from './stores/retention.store.js';
 
 const SWEEP_INTERVAL_MS = 60_000;
@@ -10,6 +11,7 @@ export class AccessJobs implements OnApplicationBootstrap {
   private readonly sweep: LeaderLoop;
 
   constructor(
+    @Inject(ACCESS_OPTIONS) private readonly access: AccessOptions,
     retention: RetentionStore,
     leases: Leases,
     instance: Instance,
@@ -22,6 +24,6 @@ export class AccessJobs implements OnApplicationBootstrap {
   }
 
   onApplicationBootstrap(): void {
-    this.sweep.start();
+    if (this.access.background ?? true) this.sweep.start();
   }
 }

@@ -25,6 +25,8 @@ export interface AccessOptions {
   readonly allowedOrigins?: readonly string[];
   /** Where the refresh cookie is sent. Default `/api/v1/auth`. */
   readonly cookiePath?: string;
+  /** Run what runs by itself, such as the removal of old rows. Default true; a command line has no time for it. */
+  readonly background?: boolean;
   /** Mount the routes. */
   readonly http?: boolean;
   /** Who counts failed logins. Default: PostgreSQL. */
