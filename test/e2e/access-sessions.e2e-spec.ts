@@ -18,6 +18,12 @@ describe('sessions', () => {
   afterAll(() => vigia.close());
 
   const me = async (token: string) => (await vigia.call('GET', '/auth/me', { as: token })).status;
+  /** Within a second, and then for good: what is cached must be forgotten, not only bypassed for a moment. */
+  const stays = async (status: number, ask: () => Promise<number>) => {
+    await eventually(async () => (await ask()) === status, 1_000);
+    for (const untilMs = performance.now() + 1_300; performance.now() < untilMs;)
+      expect(await ask()).toBe(status);
+  };
   const refresh = (refreshToken: string) => vigia.call('POST', '/auth/refresh', { body: { refreshToken } });
   const sql = (text: string, values: unknown[] = []) => vigia.app.get(Database).query(text, values);
 
@@ -89,12 +95,12 @@ describe('sessions', () => {
     const other = (await vigia.login(ann.email, ann.password)).body;
     const third = (await vigia.login(ann.email, ann.password)).body;
     expect((await vigia.call('POST', '/auth/logout', { as: ann.token })).status).toBe(204);
-    await eventually(async () => (await me(ann.token)) === 401, 1_000);
+    await stays(401, () => me(ann.token));
     expect((await refresh(ann.refreshToken)).status).toBe(401);
     expect(await me(other.accessToken)).toBe(200);
     expect((await vigia.call('POST', '/auth/logout-all', { as: other.accessToken })).status).toBe(204);
     for (const { accessToken, refreshToken } of [other, third]) {
-      await eventually(async () => (await me(accessToken)) === 401, 1_000);
+      await stays(401, () => me(accessToken));
       expect((await refresh(refreshToken)).status).toBe(401);
     }
   });
@@ -164,10 +170,7 @@ describe('sessions', () => {
     const ann = await vigia.signIn('admin');
     expect((await vigia.call('GET', '/users', { as: ann.token })).status).toBe(200);
     await vigia.call('PATCH', `/users/${ann.id}`, { as: admin, body: { role: 'viewer' } });
-    await eventually(
-      async () => (await vigia.call('GET', '/users', { as: ann.token })).status === 403,
-      1_000,
-    );
+    await stays(403, async () => (await vigia.call('GET', '/users', { as: ann.token })).status);
     expect((await vigia.call('GET', '/auth/me', { as: ann.token })).body.role).toBe('viewer');
     expect((await refresh(ann.refreshToken)).body.user.role).toBe('viewer');
   });
