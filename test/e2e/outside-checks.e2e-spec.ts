@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer as createHttp, type Server as HttpServer } from 'node:http';
 import { createServer, type AddressInfo, type Server } from 'node:net';
-import { EventBus, Leases, LeaseLostError, Database } from '../../src/core/index.js';
+import { EventBus, Instance, Leases, LeaseLostError, Database } from '../../src/core/index.js';
 import { OutsideChecksStore } from '../../src/modules/monitoring/checks/stores/outside-checks.store.js';
 import { OutsideWatcher } from '../../src/modules/monitoring/checks/outside-watcher.js';
 import { HealthChanged, MonitoringService } from '../../src/modules/monitoring/index.js';
@@ -198,7 +198,7 @@ describe('outside checks at work', () => {
 
   it('pass to another instance, which goes on counting and writes alone', async () => {
     const leases = first.app.get(Leases);
-    const old = (await leases.acquire('outside-checks', 'first'))!;
+    const old = (await leases.acquire('outside-checks', first.app.get(Instance).holder))!;
     await first.app.close();
     await eventually(() => second.app.get(OutsideWatcher).isLeader, 10_000);
     await becomes(second, 'port', { status: 'up', stale: false });

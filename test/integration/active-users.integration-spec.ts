@@ -27,7 +27,9 @@ describe('users active over all instances', () => {
   }
   /** What the database holds looks as if so much time had passed. */
   const age = (ms: number) =>
-    db.database.execute(`UPDATE vigia.active_users SET seen_at = seen_at - $1 * interval '1 millisecond'`, [ms]);
+    db.database.execute(`UPDATE vigia.active_users SET seen_at = seen_at - $1 * interval '1 millisecond'`, [
+      ms,
+    ]);
 
   it('are counted once each, whichever instances they called', async () => {
     const [a, b] = [instance(), instance()];

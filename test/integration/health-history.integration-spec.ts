@@ -1,5 +1,6 @@
 import { v7 as uuidv7 } from 'uuid';
-import { Leases } from '../../src/core/index.js';
+import { Logger } from '@nestjs/common';
+import { Leases, type Shutdown } from '../../src/core/index.js';
 import { Instance } from '../../src/core/core.options.js';
 import {
   ComponentHistory,
@@ -10,6 +11,8 @@ import {
   ComponentStatusStore,
   MAX_ROWS_PER_COMPONENT,
 } from '../../src/modules/monitoring/health/stores/component-status.store.js';
+import { MAX_INTERVALS_READ } from '../../src/modules/monitoring/health/stores/component-status.store.js';
+import { UptimeService } from '../../src/modules/monitoring/health/uptime.service.js';
 import { uptimeOf } from '../../src/modules/monitoring/health/uptime.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { openTestDatabase } from '../support/test-database.js';
@@ -210,6 +213,38 @@ describe('the history of components', () => {
     ] as const)
       expect(Math.abs(Number(view![column]) - ms)).toBeLessThan(5_000);
     expect(view!.up_percent).toBeCloseTo(own.upPercent!, 0);
+  });
+
+  it('starts and answers the last day although there is too much of it, and says so once', async () => {
+    const [row] = await db.database.query<{ now: Date }>('SELECT clock_timestamp() AS now');
+    const clock = new FakeClock();
+    clock.jump(row!.now.getTime() - clock.now());
+    const stops: (() => unknown)[] = [];
+    const shutdown = { register: (...[, , stop]: Parameters<Shutdown['register']>) => void stops.push(stop) };
+    const warnings = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
+    const uptimes = new UptimeService(store, clock, shutdown as unknown as Shutdown);
+    const flapping = `flapping-${uuidv7()}`;
+    await db.database.execute(
+      `INSERT INTO vigia.component_status (id, component, instance, status, started_at, confirmed_at, ended_at, grace_ms)
+       SELECT gen_random_uuid(), $1, 'a', 'up', at, at, at + interval '1 millisecond', 1000
+       FROM (SELECT clock_timestamp() - n * interval '500 milliseconds' - interval '1 hour' AS at FROM generate_series(1, $2::int) n) s`,
+      [flapping, MAX_INTERVALS_READ + 1],
+    );
+    try {
+      await uptimes.onApplicationBootstrap();
+      expect(await uptimes.readLastDay()).toEqual([]);
+      const said = warnings.mock.calls.map(String).filter((text) => text.startsWith('uptimes'));
+      expect(said).toEqual([expect.stringContaining('too many status changes')]);
+      await db.database.execute(
+        `DELETE FROM vigia.component_status WHERE component = $1 AND started_at < now() - interval '2 hours'`,
+        [flapping],
+      );
+      expect(await uptimes.readLastDay()).not.toEqual([]);
+    } finally {
+      warnings.mockRestore();
+      for (const stop of stops) await stop();
+      await db.database.execute('DELETE FROM vigia.component_status WHERE component = $1', [flapping]);
+    }
   });
 
   it('keeps the newest rows of a component that flaps, and nothing beyond two years', async () => {

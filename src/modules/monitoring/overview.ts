@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Clock, Database } from '../../core/index.js';
+import { Database } from '../../core/index.js';
 import { OutsideChecksStore } from './checks/stores/outside-checks.store.js';
 import type { DetailedAnswer } from './health/health.dto.js';
 import { HealthService } from './health/health.service.js';
@@ -9,7 +9,6 @@ import { Collector } from './metrics/collector.js';
 import { PerformanceService } from './metrics/history/performance.service.js';
 import type { Snapshot } from './metrics/metrics.types.js';
 
-const DAY_MS = 86_400_000;
 const TOP_ROUTES = 10;
 /** An instance that confirmed nothing for so long is not shown as one of the live ones. */
 const LIVE_MS = 120_000;
@@ -33,14 +32,13 @@ export class Overview {
     private readonly performance: PerformanceService,
     private readonly checks: OutsideChecksStore,
     private readonly database: Database,
-    private readonly clock: Clock,
   ) {}
 
   async read(): Promise<DashboardDocument> {
     const [{ items }, instances, uptime, checks] = await Promise.all([
       this.performance.read('5m', null),
       this.instances(),
-      this.uptimes.read({ from: new Date(this.clock.now() - DAY_MS) }),
+      this.uptimes.readLastDay(),
       this.checks.list(),
     ]);
     return {

@@ -31,7 +31,9 @@ const PASSES_TO_UP = 1;
 /**
  * Watches the outside targets on one instance, the leader, and lets the others see what it found. When
  * the leader is lost, another takes over within the lease's 15 s, goes on counting from the last stored
- * results, and records the time in between as watched by nobody.
+ * results, and records the time in between as watched by nobody. A leader that loses PostgreSQL watches
+ * on until it learns of another one, so that a single instance has no gap; what it saw is written
+ * afterwards, or dropped if another has watched.
  */
 @Injectable()
 export class OutsideWatcher implements OnModuleInit, OnApplicationBootstrap {
@@ -53,9 +55,9 @@ export class OutsideWatcher implements OnModuleInit, OnApplicationBootstrap {
     private readonly shutdown: Shutdown,
     private readonly clock: Clock,
     leases: Leases,
-    instance: Instance,
+    private readonly instance: Instance,
   ) {
-    const options = { name: 'outside-checks', holder: instance.id, intervalMs: SYNC_INTERVAL_MS };
+    const options = { name: 'outside-checks', holder: instance.holder, intervalMs: SYNC_INTERVAL_MS };
     this.loop = new LeaderLoop(options, leases, clock, (lease) => this.lead(lease));
     this.follower = new Ticker({ name: 'outside-checks-follower', intervalMs: SYNC_INTERVAL_MS }, clock, () =>
       this.follow(),
@@ -93,23 +95,23 @@ export class OutsideWatcher implements OnModuleInit, OnApplicationBootstrap {
       if (this.lease && this.loop.isLeader) await this.write(this.lease, true);
     } finally {
       await this.loop.stop();
+      this.lease = undefined;
     }
   }
 
   private async reread(): Promise<void> {
     const checks = await this.store.list();
     this.syncedMs = this.clock.monotonicMs();
-    const ids = new Set(checks.map(({ id }) => id));
-    for (const [id, { name }] of this.known) if (!ids.has(id)) this.unwatch(id, name);
+    const versions = new Map(checks.map(({ id, updatedAt }) => [id, updatedAt.getTime()]));
+    // All that ended first: a name that one check gave up may be another's already.
+    for (const [id, { name, version }] of this.known)
+      if (versions.get(id) !== version) this.unwatch(id, name);
     for (const check of checks) this.watch(check);
   }
 
   private watch(check: OutsideCheck): void {
-    const known = this.known.get(check.id);
-    const version = check.updatedAt.getTime();
-    if (known?.version === version) return;
-    if (known) this.unwatch(check.id, known.name);
-    this.known.set(check.id, { name: check.name, version });
+    if (this.known.has(check.id)) return;
+    this.known.set(check.id, { name: check.name, version: check.updatedAt.getTime() });
     this.runner.add(this.toHealthCheck(check));
   }
 
@@ -129,13 +131,17 @@ export class OutsideWatcher implements OnModuleInit, OnApplicationBootstrap {
       passesToUp: PASSES_TO_UP,
       degradedAboveMs: check.degradedAboveMs,
       slackMs: SYNC_SLACK_MS,
-      isOurs: () => this.loop.isLeader,
+      isOurs: () => this.lease !== undefined,
       run: ({ signal }) => probe(targetOf(check), this.guard, signal),
     };
   }
 
   private async lead(lease: Lease): Promise<void> {
-    if (lease.token !== this.lease?.token) await this.takeOver(lease);
+    // One more than ours is our own that expired, as it does while PostgreSQL is away: nobody had it in
+    // between, so what we saw meanwhile is all there is, and it is written.
+    const kept = this.lease !== undefined && lease.token - this.lease.token <= 1;
+    if (kept) this.lease = lease;
+    else await this.takeOver(lease);
     await this.write(lease);
     await this.pruneHourly(lease);
     await this.resync();
@@ -150,8 +156,12 @@ export class OutsideWatcher implements OnModuleInit, OnApplicationBootstrap {
 
   private async follow(): Promise<void> {
     if (this.loop.isLeader) return;
-    if (this.lease !== undefined) this.history.yieldShared();
-    this.lease = undefined;
+    if (this.lease) {
+      // Not to have renewed it says nothing, for PostgreSQL may be away: only another holder ends our watch.
+      if (!(await this.store.isWatchedByOther(this.lease, this.instance.holder))) return;
+      this.history.yieldShared();
+      this.lease = undefined;
+    }
     await this.adoptAll();
     await this.resync();
   }

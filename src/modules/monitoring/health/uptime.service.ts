@@ -1,4 +1,4 @@
-import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { Clock, Shutdown, Ticker, ValidationFailedError } from '../../../core/index.js';
 import { ComponentStatusStore } from './stores/component-status.store.js';
 import { uptimeOf, type Uptime } from './uptime.js';
@@ -14,7 +14,10 @@ const FIRST_REFRESH_INTERVAL_MS = 5_000;
 @Injectable()
 export class UptimeService implements OnApplicationBootstrap {
   private readonly ticker: Ticker;
+  private readonly logger = new Logger(UptimeService.name);
+  private lastDayItems: readonly Uptime[] = [];
   private lastDay = new Map<string, number | null>();
+  private failing = false;
 
   constructor(
     private readonly store: ComponentStatusStore,
@@ -59,8 +62,23 @@ export class UptimeService implements OnApplicationBootstrap {
       );
   }
 
+  /**
+   * The same of the last 24 h; as last known when it cannot be read, e.g. because many targets flap and
+   * there is too much of it. Never rejects: neither the start nor the overview may hang on it.
+   */
+  async readLastDay(): Promise<readonly Uptime[]> {
+    try {
+      this.lastDayItems = await this.read({ from: new Date(this.clock.now() - DAY_MS) });
+      this.failing = false;
+    } catch (error) {
+      if (!this.failing) this.logger.warn(`uptimes cannot be read: ${(error as Error).message}`);
+      this.failing = true;
+    }
+    return this.lastDayItems;
+  }
+
   private async refresh(): Promise<void> {
-    const items = await this.read({ from: new Date(this.clock.now() - DAY_MS) });
+    const items = await this.readLastDay();
     if (items.length > 0) this.ticker.setInterval(REFRESH_INTERVAL_MS);
     this.lastDay = new Map(items.map(({ component, upPercent }) => [component, upPercent]));
   }

@@ -124,6 +124,16 @@ export class OutsideChecksStore {
     return rows.map(({ name, state, age_ms }) => ({ name, state, ageMs: Math.max(0, age_ms) }));
   }
 
+  /** Has anybody but `holder` taken this lease, even if it has expired since? */
+  async isWatchedByOther({ name }: Lease, holder: string): Promise<boolean> {
+    const rows = await this.database.query(
+      'SELECT 1 FROM vigia.leases WHERE name = $1 AND holder <> $2',
+      [name, holder],
+      { readOnly: true },
+    );
+    return rows.length > 0;
+  }
+
   /** Writes under the leader's lease: who lost it writes nothing. `also` writes in the same transaction. */
   async writeStates(
     lease: Lease,
