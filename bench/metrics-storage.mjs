@@ -71,7 +71,7 @@ async function run() {
   await fillOurs();
   await fillPeers();
   await printSizes();
-  const wide = new WideQuestions();
+  const wide = new WideQuestions(clock);
   const history = new HistoryService(
     new HistoryStore(database, wide),
     new LatencyStore(database),

@@ -62,7 +62,7 @@ export function metricsStorageOn(
   const businessStore = new BusinessStore(database);
   const gauges = new BusinessGauges(businessStore, clock, shutdown, new SnapshotSources());
   const business = new BusinessService(businessStore, dictionary, gauges, config, clock);
-  const wide = new WideQuestions();
+  const wide = new WideQuestions(clock);
   const latencies = new LatencyStore(database);
   const history = new HistoryService(
     new HistoryStore(database, wide),

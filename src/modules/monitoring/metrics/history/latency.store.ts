@@ -90,6 +90,18 @@ export class LatencyStore {
     return found.map(toStep);
   }
 
+  /** Since when this service was watched within the range: an interval before its first tick. Null without any. */
+  async watchedFromMs({ fromMs, toMs, instance }: Omit<LatencyRange, 'which'>): Promise<number | null> {
+    const rows = await this.database.query<{ at: Date; interval_ms: number }>(
+      `SELECT at, interval_ms FROM vigia.system_metrics
+       WHERE at >= $1 AND at < $2 AND ($3::text IS NULL OR instance = $3) ORDER BY at LIMIT 1`,
+      [new Date(fromMs), new Date(toMs), instance],
+      { readOnly: true },
+    );
+    const [first] = rows;
+    return first ? Math.max(fromMs, first.at.getTime() - first.interval_ms) : null;
+  }
+
   private async read(sql: string, values: readonly unknown[]): Promise<RouteBucket[]> {
     const rows = await this.database.query<BucketRow>(`${sql} LIMIT ${MAX_SKETCHES + 1}`, values, {
       readOnly: true,

@@ -6,7 +6,8 @@ import { LatencySketch } from '../rollup/latency-sketch.js';
 import { byRoute, mergeRoutes, OVERFLOW } from '../rollup/routes.js';
 import { RequestRecorder } from '../requests/request-recorder.js';
 import { toRouteMinutes } from '../requests/route-minutes.js';
-import { LatencyStore } from './latency.store.js';
+import { LatencyStore, type LatencyRange, type RouteBucket } from './latency.store.js';
+import { floorTo } from './plan.js';
 import {
   PERFORMANCE_WINDOWS_MS,
   type PerformanceAnswer,
@@ -60,9 +61,11 @@ export class PerformanceService {
     const stored = () => (window === '24h' ? this.latencies.hours(range) : this.latencies.minutes(range));
     const rows =
       instance === null || instance === this.self.id ? await this.withRunningMinute(stored) : await stored();
+    const coveredMs = toMs - (await this.firstMs(range, rows));
     const items: RoutePerformance[] = [];
-    for (const route of byRoute(rows)) {
-      items.push(performanceOf(mergeRoutes(route, route[0] ?? OVERFLOW), windowMs));
+    // A route whose every client went away before the answer has no latency to show.
+    for (const route of byRoute(rows.filter(({ requests }) => requests > 0))) {
+      items.push(performanceOf(mergeRoutes(route, route[0] ?? OVERFLOW), coveredMs));
       await nextTurn();
     }
     items.sort((a, b) => b.p95Ms - a.p95Ms || b.requests - a.requests);
@@ -70,19 +73,33 @@ export class PerformanceService {
   }
 
   /**
+   * Since when requests were counted, at least a minute ago: the begin of the window, unless the
+   * service is younger. One that was idle at first was watched all the same.
+   */
+  private async firstMs(range: LatencyRange, rows: readonly RouteBucket[]): Promise<number> {
+    const watchedMs = (await this.latencies.watchedFromMs(range)) ?? range.toMs;
+    return rows.reduce(
+      (least, { bucketMs }) => Math.min(least, bucketMs),
+      Math.min(watchedMs, range.toMs - MINUTE_MS),
+    );
+  }
+
+  /**
    * Adds what this instance has counted since its last minute was stored, so that whoever asks right
    * after a request sees it; of the other instances the last stored minute is the newest.
    */
-  private async withRunningMinute(read: () => Promise<RouteMinute[]>): Promise<RouteMinute[]> {
+  private async withRunningMinute(read: () => Promise<RouteBucket[]>): Promise<RouteBucket[]> {
     const { drains } = this.recorder;
     const stored = await read();
     // A drain in between has moved the counts to the store.
     if (this.recorder.drains !== drains) return read();
-    return [...stored, ...(await toRouteMinutes(this.recorder.peek()))];
+    const bucketMs = floorTo(this.clock.now(), MINUTE_MS);
+    const running = await toRouteMinutes(this.recorder.peek());
+    return [...stored, ...running.map((row) => ({ ...row, bucketMs }))];
   }
 }
 
-function performanceOf(row: RouteMinute, windowMs: number): RoutePerformance {
+function performanceOf(row: RouteMinute, coveredMs: number): RoutePerformance {
   const { method, route, requests, serverErrors, sumMs, maxMs } = row;
   const sketch = LatencySketch.of(row.sketch);
   // A slot of the sketch stands for all its values; none was greater than the greatest.
@@ -91,7 +108,7 @@ function performanceOf(row: RouteMinute, windowMs: number): RoutePerformance {
     method,
     route,
     requests,
-    requestsPerMinute: rounded((requests * MINUTE_MS) / windowMs),
+    requestsPerMinute: rounded((requests * MINUTE_MS) / coveredMs),
     errorPercent: requests === 0 ? 0 : rounded((100 * serverErrors) / requests),
     avgMs: requests === 0 ? 0 : rounded(sumMs / requests),
     p50Ms: quantile(50),

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { VigiaError } from '../../../../core/index.js';
+import { Clock, RateLimitedError, VigiaError } from '../../../../core/index.js';
 
 export class RangeTooWideError extends VigiaError {
   constructor() {
@@ -16,6 +16,8 @@ const AT_ONCE = 4;
 /** With the 1.2 s that a statement may take, every answer comes within 2 s. */
 const MAX_WAIT_MS = 400;
 const MAX_WAITING = 64;
+/** About as long as the questions under way may take. */
+const RETRY_AFTER_MS = 2_000;
 
 /**
  * Lets few wide questions run at a time, so that fifty at once neither take every connection nor fill
@@ -26,7 +28,9 @@ export class WideQuestions {
   private running = 0;
   private readonly waiting = new Set<() => void>();
 
-  /** @throws RangeTooWideError when its turn does not come in time */
+  constructor(private readonly clock: Clock) {}
+
+  /** @throws RateLimitedError when its turn does not come in time: the question is right, the moment is not */
   async run<T>(answer: () => Promise<T>): Promise<T> {
     await this.turn();
     try {
@@ -43,7 +47,7 @@ export class WideQuestions {
   }
 
   private wait(): Promise<void> {
-    if (this.waiting.size >= MAX_WAITING) return Promise.reject(new RangeTooWideError());
+    if (this.waiting.size >= MAX_WAITING) return Promise.reject(this.busy());
     return new Promise((resolve, reject) => {
       const admit = () => {
         clearTimeout(timer);
@@ -51,10 +55,15 @@ export class WideQuestions {
       };
       const timer = setTimeout(() => {
         this.waiting.delete(admit);
-        reject(new RangeTooWideError());
+        reject(this.busy());
       }, MAX_WAIT_MS);
       this.waiting.add(admit);
     });
+  }
+
+  private busy(): RateLimitedError {
+    const message = 'too many wide ranges are being read just now';
+    return new RateLimitedError(message, RETRY_AFTER_MS, this.clock.now());
   }
 
   private admitNext(): void {
