@@ -1,4 +1,4 @@
-import { ConflictError, UnauthenticatedError } from '../../core/index.js';
+import { ConflictError, UnauthenticatedError, VigiaError } from '../../core/index.js';
 
 /** The change would leave nobody who may administer Vigia. */
 export class LastAdminError extends ConflictError {
@@ -33,5 +33,14 @@ export class WrongCredentialsError extends UnauthenticatedError {
 export class WrongPasswordError extends UnauthenticatedError {
   constructor() {
     super('the current password is wrong');
+  }
+}
+
+/** Our own lack of capacity, which is no fault of the caller's. */
+export class OverloadedError extends VigiaError {
+  constructor() {
+    super(503, 'OVERLOADED', 'too many sign-ins at this moment; try again shortly', {
+      extra: { retryAfterMs: 1_000 },
+    });
   }
 }

@@ -2,7 +2,7 @@ import { Logger } from '@nestjs/common';
 import { FakeClock } from '../../../../test/support/fake-clock.js';
 import { DependencyUnavailableError } from '../../../core/index.js';
 import { LoginAttempts, type AttemptVerdict } from './login-attempts.port.js';
-import { PasswordGate } from './password-gate.js';
+import { MAX_IN_LINE, MAX_IN_LINE_PER_CLIENT, PasswordGate } from './password-gate.js';
 
 class Attempts extends LoginAttempts {
   readonly settled: boolean[] = [];
@@ -34,6 +34,28 @@ describe(PasswordGate.name, () => {
     expect(await gate.guard(attempt, async () => null)).toBeNull();
     await expect(gate.guard(attempt, () => Promise.reject(new Error('broken')))).rejects.toThrow('broken');
     expect(attempts.settled).toEqual([false, true, false]);
+  });
+
+  it('lets no client fill the line, and says that it is our own overload when many do', async () => {
+    let open = (): void => {};
+    const opened = new Promise<string>((resolve) => (open = () => resolve('in')));
+    const ask = (ip: string) =>
+      gate.guard({ ...attempt, ip }, () => opened).catch((error: Error) => error.name);
+    const many = (count: number, ip: string) => Array.from({ length: count }, () => ask(ip));
+    const one = many(10 + MAX_IN_LINE_PER_CLIENT + 7, '192.0.2.1');
+    const other = ask('192.0.2.2');
+    const crowd = Array.from({ length: 4 }, (_, i) =>
+      many(10 + MAX_IN_LINE_PER_CLIENT, `192.0.3.${i}`),
+    ).flat();
+    const late = many(11, '192.0.4.1'); // ten may run, the next must stand in a line that is full
+    open();
+    const count = async (asked: Promise<unknown>[], answer: string) =>
+      (await Promise.all(asked)).filter((each) => each === answer).length;
+    expect(await count(one, 'RateLimitedError')).toBe(7);
+    expect(await other).toBe('in');
+    expect(await count(crowd, 'in')).toBe(4 * 10 + MAX_IN_LINE - MAX_IN_LINE_PER_CLIENT);
+    expect(await count(late, 'OverloadedError')).toBe(1);
+    expect(await ask('192.0.2.1')).toBe('in');
   });
 
   it('does not wait for PostgreSQL a second time when the check found it away', async () => {

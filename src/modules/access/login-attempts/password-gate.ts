@@ -1,12 +1,15 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Clock, DependencyUnavailableError, RateLimitedError } from '../../../core/index.js';
+import { OverloadedError } from '../access.errors.js';
 import { MAX_FAILURES } from './attempt-log.js';
 import { clientOf } from './client-address.js';
 import { LoginAttempts, type Attempt, type AttemptTicket } from './login-attempts.port.js';
 
 /** As many of one client's attempts as may be under way anywhere; the others wait here, in line. */
 const MAX_AT_ONCE_PER_CLIENT = MAX_FAILURES.address;
+/** Callers of one client in line, so that none can fill the line for the others; an office at nine is fewer. */
+export const MAX_IN_LINE_PER_CLIENT = 200;
 /** Callers in line over all clients; beyond it they are told to come back. */
 export const MAX_IN_LINE = 1_000;
 /** While another instance holds the places: ask again every 50 ms, for at most 3 s. */
@@ -93,7 +96,8 @@ export class PasswordGate {
       line.running += 1;
       return;
     }
-    if (this.inLine >= MAX_IN_LINE) throw this.refusal(1_000);
+    if (line.waiting.length >= MAX_IN_LINE_PER_CLIENT) throw this.refusal(1_000);
+    if (this.inLine >= MAX_IN_LINE) throw new OverloadedError();
     this.inLine += 1;
     await new Promise<void>((resolve) => line.waiting.push(resolve));
     this.inLine -= 1;

@@ -1,7 +1,7 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { hash, verify } from '@node-rs/argon2';
 import { randomBytes } from 'node:crypto';
-import { Clock, RateLimitedError } from '../../../core/index.js';
+import { OverloadedError } from '../access.errors.js';
 
 /** OWASP's first choice for argon2id (the library's default variant): 19 MiB, 2 passes, 1 lane; about 20 ms here. */
 const ARGON2ID = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const;
@@ -16,8 +16,6 @@ export class PasswordHasher implements OnModuleInit {
   private running = 0;
   private readonly waiting: (() => void)[] = [];
   private dummy: string;
-
-  constructor(private readonly clock: Clock) {}
 
   async onModuleInit(): Promise<void> {
     this.dummy = await this.hash(randomBytes(16).toString('hex'));
@@ -51,7 +49,7 @@ export class PasswordHasher implements OnModuleInit {
       return;
     }
     if (this.waiting.length >= MAX_WAITING) {
-      throw new RateLimitedError('too many sign-ins at this moment', 1_000, this.clock.now());
+      throw new OverloadedError();
     }
     return new Promise((resolve) => this.waiting.push(resolve));
   }
