@@ -271,6 +271,42 @@ describe('metrics over time', () => {
     }
   });
 
+  it('shows registered gauges of the business as long as other metrics, and posted samples as they came', async () => {
+    const t0 = storage.clock.now();
+    const gauge = (value: number) => ({ 'business.queue': value, 'cpu.usage_percent': value });
+    for (let i = 0; i < 4; i++) await storage.sink.store(tick(t0 + i * 15_000, gauge(i)));
+    storage.clock.advance(2 * MINUTE_MS);
+    const at = (ms: number) => new Date(t0 + ms).toISOString();
+    await storage.business.accept([{ name: 'queue', value: 50, at: at(90_000) }]);
+    await storage.business.accept([{ name: 'posted', value: 60, at: at(90_000) }]);
+    const read = async (name: string, fromMs: number, toMs: number, points: number) => {
+      const range = { from: new Date(t0 + fromMs), to: new Date(t0 + toMs) };
+      const { series } = await storage.history.read({ names: [name], ...range, points });
+      return series[0]?.points.map(({ atMs, avg, count }) => [atMs - t0, avg, count]) ?? [];
+    };
+    const shown = () =>
+      Promise.all(['business.queue', 'business.posted'].map((name) => read(name, 0, HOUR_MS, 300)));
+    const ofTicks = [0, 1.5, 4];
+    for (const ageMs of [3 * DAY_MS, 29 * DAY_MS]) {
+      storage.clock.advance(t0 + ageMs - storage.clock.now());
+      await storage.roll();
+      await storage.retention.run(await storage.lease());
+      expect(await read('cpu.usage_percent', 0, HOUR_MS, 60)).toEqual([ofTicks]);
+      expect(await shown()).toEqual([[ofTicks, [90_000, 50, 1]], [[90_000, 60, 1]]]);
+    }
+    // The minutes are gone; hours hold the ticks, and posted samples are still there, counted once.
+    storage.clock.advance(2 * DAY_MS - HOUR_MS);
+    await storage.retention.run(await storage.lease());
+    expect(await shown()).toEqual([[ofTicks, [90_000, 50, 1]], [[90_000, 60, 1]]]);
+    expect(await read('business.queue', 60_000, HOUR_MS, 300)).toEqual([
+      [60_000, 1.5, 4],
+      [90_000, 50, 1],
+    ]);
+    storage.clock.advance(100 * DAY_MS);
+    await storage.retention.run(await storage.lease());
+    expect(await read('business.queue', 0, HOUR_MS, 300)).toEqual([[0, 11.2, 5]]);
+  });
+
   it('gives no points finer than the ticks were', async () => {
     const t0 = storage.clock.now();
     for (let i = 0; i < 4; i++)

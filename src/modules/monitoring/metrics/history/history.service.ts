@@ -143,15 +143,21 @@ export class HistoryService {
       const minute: TierOffer = { tier: 'minute', unitMs: minuteUnitMs, keptMs: retention.latencyMinuteMs };
       return planOf([minute, hour], fromMs, toMs, points, nowMs);
     }
-    const onlyBusiness = names.every((name) => name.startsWith(BUSINESS_PREFIX));
-    const keptMs = (ownMs: number) => (onlyBusiness ? BUSINESS_SAMPLES_MS : ownMs);
     const offers: TierOffer[] = [
-      { tier: 'raw', unitMs: collectIntervalMs, keptMs: keptMs(retention.rawMs) },
-      { tier: 'minute', unitMs: minuteUnitMs, keptMs: keptMs(retention.minuteMs) },
+      { tier: 'raw', unitMs: collectIntervalMs, keptMs: retention.rawMs },
+      { tier: 'minute', unitMs: minuteUnitMs, keptMs: retention.minuteMs },
       hour,
     ];
-    const plan = planOf(offers, fromMs, toMs, points, nowMs);
-    return plan.tier === 'raw' ? this.coarserIfSlower(plan, offers, range, points) : plan;
+    const ticks = planOf(offers, fromMs, toMs, points, nowMs);
+    if (ticks.tier === 'raw') return this.coarserIfSlower(ticks, offers, range, points);
+    const onlyBusiness = names.length > 0 && names.every((name) => name.startsWith(BUSINESS_PREFIX));
+    if (!onlyBusiness) return ticks;
+    const posted = offers.map((offer) => ({
+      ...offer,
+      keptMs: offer === hour ? offer.keptMs : BUSINESS_SAMPLES_MS,
+    }));
+    const plan = planOf(posted, fromMs, toMs, points, nowMs);
+    return plan.tier === ticks.tier ? ticks : { ...plan, ticks };
   }
 
   /** Where ticks were further apart than they are now, points are too. */

@@ -31,8 +31,7 @@ const STATEMENT_TIMEOUT_MS = 1_200;
 const QUERY_CANCELED = '57014';
 /** So few buckets of one instance are read in milliseconds; watching them would cost two round trips. */
 const UNWATCHED_BUCKETS = 10_000;
-const MINUTE_MS = 60_000;
-const HOUR_MS = 3_600_000;
+const BUCKET_MS = { minute: 60_000, hour: 3_600_000 } as const;
 
 interface PointRow {
   id: number;
@@ -104,7 +103,7 @@ async function watched(tx: Queryable, sql: string, values: readonly unknown[]): 
   return tx.query<PointRow>(sql, values);
 }
 
-// Parameters: $1 levels, $2 from, $3 to, $4 instance or null, $5 amounts; series by their numbers.
+// Parameters: $1 levels, $2 from, $3 to, $4 instance or null, $5 amounts, $6 begin of posted samples; series by their numbers.
 
 const MINE = (table: string) => `($4::text IS NULL OR ${table}.instance = $4 OR ${table}.instance = '')`;
 
@@ -159,7 +158,7 @@ const FROM_DUE_HOURS = `
 const fromSamples = (unit: string) => `
   SELECT series.id, date_bin(${unit}, sample.at, 'epoch') AS bucket, '' AS instance, ${OF_SAMPLES}
   FROM series JOIN vigia.business_samples AS sample ON sample.series_id = series.id
-  WHERE sample.at >= $2 AND sample.at < $3
+  WHERE sample.at >= $6 AND sample.at < $3
   GROUP BY 1, 2`;
 
 const FROM_DUE_SAMPLES = `
@@ -171,20 +170,23 @@ const FROM_DUE_SAMPLES = `
   WHERE due.instance = ''
   GROUP BY 1, 2`;
 
-const PARTS: Readonly<Record<Tier, (unit: string, business: boolean) => string[]>> = {
-  raw: (unit, business) => [fromTicks(unit), ...(business ? [fromSamples(unit)] : [])],
-  minute: (unit, business) => [
-    rolled('metric_minutes', 'due_minutes'),
-    fromDueMinutes(MINUTE),
-    ...(business ? [fromSamples(unit)] : []),
-  ],
-  hour: (unit, business) => [
-    rolled('metric_hours', 'due_hours'),
-    FROM_DUE_HOURS,
-    fromDueMinutes(unit),
-    ...(business ? [FROM_DUE_SAMPLES] : []),
-  ],
+const TICKS: Readonly<Record<Tier, (unit: string) => string[]>> = {
+  raw: (unit) => [fromTicks(unit)],
+  minute: () => [rolled('metric_minutes', 'due_minutes'), fromDueMinutes(MINUTE)],
+  hour: (unit) => [rolled('metric_hours', 'due_hours'), FROM_DUE_HOURS, fromDueMinutes(unit)],
 };
+
+/** Hours of posted samples are rolled up among those of the ticks, as of an instance without a name. */
+function partsOf({ tier, unitMs, ticks }: Plan, business: boolean): string[] {
+  const unit = (ms: number) => `interval '${ms} milliseconds'`;
+  if (!business) return TICKS[tier](unit(unitMs));
+  const posted = tier === 'hour' ? FROM_DUE_SAMPLES : fromSamples(unit(unitMs));
+  const stored = ticks ?? { tier, unitMs };
+  const parts = TICKS[stored.tier](unit(stored.unitMs)).map((part) =>
+    tier === stored.tier ? part : `SELECT * FROM (${part}) AS part WHERE instance <> ''`,
+  );
+  return [...parts, posted];
+}
 
 /** Makes steps from parts, and merges instances by the way. */
 type Merge = (step: string) => string;
@@ -211,9 +213,10 @@ const AMOUNTS: Merge = (step) => `
   FROM added GROUP BY 1, 2`;
 
 /** The hour of a minute that is due is not right either, though nobody has asked for it yet. */
-function statementOf({ tier, unitMs, stepMs }: Plan, business: boolean): string {
-  const step = `date_bin(interval '${stepMs} milliseconds', bucket, 'epoch')`;
-  const parts = PARTS[tier](`interval '${unitMs} milliseconds'`, business);
+function statementOf(plan: Plan, business: boolean): string {
+  // A bucket that the range begins in shows at the range's begin, beside what was posted then.
+  const step = `date_bin(interval '${plan.stepMs} milliseconds', greatest(bucket, $6), 'epoch')`;
+  const parts = partsOf(plan, business);
   return `
     WITH series AS MATERIALIZED (
       SELECT unnest($1::int[] || $5::int[]) AS id),
@@ -231,10 +234,11 @@ function statementOf({ tier, unitMs, stepMs }: Plan, business: boolean): string 
 
 function parametersOf(series: readonly StoredSeries[], range: HistoryRange, plan: Plan): unknown[] {
   // A bucket that the range begins in belongs to it; single samples are cut exactly.
-  const fromMs =
-    plan.tier === 'raw' ? range.fromMs : floorTo(range.fromMs, plan.tier === 'minute' ? MINUTE_MS : HOUR_MS);
+  const beginOf = (tier: Tier) =>
+    new Date(tier === 'raw' ? range.fromMs : floorTo(range.fromMs, BUCKET_MS[tier]));
   const ids = (summed: boolean) => series.filter((one) => one.summed === summed).map(({ id }) => id);
-  return [ids(false), new Date(fromMs), new Date(range.toMs), range.instance, ids(true)];
+  const from = beginOf(plan.ticks?.tier ?? plan.tier);
+  return [ids(false), from, new Date(range.toMs), range.instance, ids(true), beginOf(plan.tier)];
 }
 
 function byId(rows: readonly PointRow[], fromMs: number): Map<number, HistoryPoint[]> {

@@ -14,6 +14,11 @@ export interface Plan {
   readonly unitMs: number;
   /** Distance of the points of the answer: a multiple of the unit, so that no bucket is split. */
   readonly stepMs: number;
+  /**
+   * Where the ticks come from, if from another tier than the samples that were posted: these are kept
+   * as they came for longer than ticks are.
+   */
+  readonly ticks?: { readonly tier: Tier; readonly unitMs: number };
 }
 
 /**
