@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Collector } from './metrics/collector.js';
 import type { Snapshot } from './metrics/metrics.types.js';
+import { MetricsRecording } from './metrics/recording.js';
 import { RequestRecorder } from './metrics/requests/request-recorder.js';
 import { SnapshotSources } from './metrics/snapshot-sources.js';
 import { CheckRunner, type CheckRun } from './health/check-runner.js';
@@ -8,6 +9,7 @@ import type { DetailedAnswer } from './health/health.dto.js';
 import { HealthInterval } from './health/health-interval.js';
 import { HealthMonitor } from './health/health-monitor.js';
 import { HealthService } from './health/health.service.js';
+import { OwnInterval } from './own-interval.js';
 
 export interface HealthCheckOptions {
   /** While it is down, the service as a whole is in a critical state. Default false. */
@@ -39,6 +41,8 @@ export class MonitoringService {
     private readonly monitor: HealthMonitor,
     private readonly runner: CheckRunner,
     private readonly interval: HealthInterval,
+    private readonly own: OwnInterval,
+    private readonly recording: MetricsRecording,
     private readonly collector: Collector,
     private readonly recorder: RequestRecorder,
     private readonly sources: SnapshotSources,
@@ -98,18 +102,22 @@ export class MonitoringService {
 
   /**
    * Collects and checks in the background; both run from the start of the application.
-   * @param intervalMs for this process, instead of the configured ones; at least 1,000
+   * @param intervalMs for this process, instead of the configured ones, until it is called again; at least 1,000
+   * @throws RangeError below that
    */
   startAutoMonitoring(intervalMs?: number): void {
-    this.interval.override(intervalMs);
-    if (intervalMs !== undefined) this.collector.setInterval(intervalMs);
+    this.own.set(intervalMs);
+    this.recording.applyInterval();
     this.collector.start();
     this.monitor.resume();
   }
 
-  /** Stops both, but for the check of the database, which readiness stands on. */
+  /**
+   * Stops both, but for the check of the database, which readiness stands on. What was counted so far is
+   * stored; requests of the pause are in no minute.
+   */
   async stopAutoMonitoring(): Promise<void> {
     this.monitor.pause();
-    await this.collector.stop();
+    await this.collector.flush();
   }
 }

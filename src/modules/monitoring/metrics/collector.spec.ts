@@ -156,6 +156,28 @@ describe(Collector.name, () => {
     expect(sink.minutes[0]?.bootId).toBe('boot-1');
   });
 
+  it('stores what was counted before a pause, and takes nothing of the pause for one minute or one tick', async () => {
+    const { clock, sink, recorder, collector, reader, sample } = setUp();
+    const track = (count: number) => {
+      for (let i = 0; i < count; i++) recorder.trackRequest(5, false);
+    };
+    const requestsOf = () => sink.minutes.map(({ rows }) => rows[0]?.requests);
+    await collector.collect({ atMs: GRID, lateMs: 0 });
+    collector.start();
+    track(3);
+    await collector.flush(); // what stopping does
+    expect(requestsOf()).toEqual([3]);
+    track(1_000);
+    reader.slowQueries += 500;
+    clock.advance(3 * 3_600_000);
+    collector.start();
+    track(2);
+    await collector.collect({ atMs: GRID + 3 * 3_600_000, lateMs: 0 });
+    expect(sample('database.slow_queries')).toBeUndefined();
+    await collector.flush();
+    expect(requestsOf()).toEqual([3, 2]);
+  });
+
   it('has a snapshot before the first tick, which is not stored', async () => {
     const { sink, collector } = setUp();
     await collector.prime();

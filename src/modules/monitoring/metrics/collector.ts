@@ -35,6 +35,7 @@ export class Collector {
   private readonly tickClock = new TickClock();
   private intervalMs = DEFAULT_COLLECT_INTERVAL_MS;
   private sequence = 0;
+  private paused = false;
   private before: Totals | undefined;
   private latestSnapshot: Snapshot | undefined;
   private latestSamples: readonly MetricSample[] = [];
@@ -76,12 +77,14 @@ export class Collector {
   }
 
   start(): void {
+    if (this.paused) this.skipPause();
     this.ticker.start();
     this.minuteTicker.start();
   }
 
   /** Stops collecting, when the tick under way has ended; requests are counted on. */
   async stop(): Promise<void> {
+    this.paused = true;
     await Promise.all([this.ticker.stop(), this.minuteTicker.stop()]);
   }
 
@@ -121,6 +124,15 @@ export class Collector {
     await this.collectRoutes(Math.floor(this.clock.now() / MINUTE_MS) * MINUTE_MS);
     await this.buffer.drain();
     await this.buffer.drain(); // what came while a drain was already under way
+  }
+
+  /** Hours of requests are not one minute's, nor is what happened in them one tick's. */
+  private skipPause(): void {
+    this.paused = false;
+    this.recorder.drain();
+    if (!this.before) return;
+    const { total: requests, overflowed } = this.recorder;
+    this.before = { ...this.before, requests, overflowed, slowQueries: null, cacheEvictions: null };
   }
 
   private async collectRoutes(minuteStartMs: number): Promise<void> {

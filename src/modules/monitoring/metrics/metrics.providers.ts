@@ -1,4 +1,5 @@
 import type { Provider, Type } from '@nestjs/common';
+import { OwnInterval } from '../own-interval.js';
 import { Collector } from './collector.js';
 import { MetricsController } from './metrics.controller.js';
 import { EventLoopProbe } from './probes/event-loop.probe.js';
@@ -26,6 +27,7 @@ async function hostProbe(): Promise<HostProbe> {
  */
 export const METRICS_RECORDING_PROVIDERS: readonly Provider[] = [
   { provide: HostProbe, useFactory: hostProbe },
+  OwnInterval,
   EventLoopProbe,
   RequestRecorder,
   RequestHooks,

@@ -2,6 +2,7 @@ import { Injectable, type OnApplicationBootstrap, type OnModuleInit } from '@nes
 import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyInstance } from 'fastify';
 import { Jobs, Shutdown } from '../../../core/index.js';
+import { OwnInterval } from '../own-interval.js';
 import { Collector } from './collector.js';
 import { MonitoringConfig } from './config/monitoring-config.js';
 import { EventLoopProbe } from './probes/event-loop.probe.js';
@@ -19,6 +20,7 @@ export class MetricsRecording implements OnModuleInit, OnApplicationBootstrap {
     private readonly collector: Collector,
     private readonly eventLoop: EventLoopProbe,
     private readonly config: MonitoringConfig,
+    private readonly own: OwnInterval,
     private readonly sources: SnapshotSources,
     private readonly jobs: Jobs,
     private readonly shutdown: Shutdown,
@@ -28,18 +30,24 @@ export class MetricsRecording implements OnModuleInit, OnApplicationBootstrap {
     this.installHooks();
   }
 
-  onModuleInit(): void {
+  async onModuleInit(): Promise<void> {
     this.eventLoop.start();
     this.sources.register('jobs', () => this.jobs.stats());
     this.shutdown.register('flush', 'metrics', () => this.collector.flush());
     this.shutdown.register('close', 'event loop monitor', () => this.eventLoop.stop());
+    await this.collector.prime(); // modules that import ours may ask for a snapshot in their own onModuleInit
   }
 
   async onApplicationBootstrap(): Promise<void> {
-    this.collector.setInterval(this.config.current().collectIntervalMs);
-    this.config.onChange(({ collectIntervalMs }) => this.collector.setInterval(collectIntervalMs));
+    this.applyInterval();
+    this.config.onChange(() => this.applyInterval());
     await this.collector.prime();
     this.collector.start();
+  }
+
+  /** Collects by the interval that holds now: this process's own one, else the configured one. */
+  applyInterval(): void {
+    this.collector.setInterval(this.own.ms ?? this.config.current().collectIntervalMs);
   }
 
   /** Done by the constructor; a second call changes nothing. */
