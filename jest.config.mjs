@@ -32,7 +32,6 @@ export default {
   globalTeardown: '<rootDir>/test/support/global-teardown.mjs',
   projects: [
     suite('unit', 'src/**/*.spec.ts'),
-    suite('architecture', 'test/architecture/**/*.spec.ts'),
     suite('integration', 'test/integration/**/*.integration-spec.ts'),
     suite('e2e', 'test/e2e/**/*.e2e-spec.ts'),
     suite('chaos', 'test/chaos/**/*.chaos-spec.ts'),
