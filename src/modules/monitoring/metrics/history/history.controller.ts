@@ -28,7 +28,11 @@ export class HistoryController {
   ) {}
 
   @Get('metrics/names')
-  @Answers(200, 'Every metric with its unit and how instances are merged', namesAnswer)
+  @Answers(
+    200,
+    'Every metric with its unit, what it says, and whether it is a level or an amount per interval',
+    namesAnswer,
+  )
   async list(): Promise<NamesAnswer> {
     const items = await this.names.all();
     return { items: items.map(({ name, unit, description, kind }) => ({ name, unit, description, kind })) };
