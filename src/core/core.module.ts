@@ -18,6 +18,7 @@ import { absentDatabase } from './database/absent-database.js';
 import { Database } from './database/database.js';
 import { openDatabase } from './database/open-database.js';
 import { EventBus } from './events/event-bus.js';
+import { Admission } from './http/admission.js';
 import { HttpBoundary } from './http/http-boundary.js';
 import { InstanceBus } from './instance-bus/instance-bus.js';
 import { JobProgress } from './jobs/job-progress.js';
@@ -57,7 +58,7 @@ export class CoreModule implements NestModule, OnModuleInit, OnApplicationBootst
         inject: [Shutdown],
       },
       { provide: InstanceBus, useFactory: busOf, inject: [Database, Clock, Shutdown] },
-      ...[Shutdown, EventBus, Leases, Outbox, Jobs, JobProgress, AuditInterceptor],
+      ...[Shutdown, EventBus, Leases, Outbox, Jobs, JobProgress, AuditInterceptor, Admission],
     ];
     return {
       module: CoreModule,

@@ -1,3 +1,4 @@
+import { RequestRecorder } from '../../src/modules/monitoring/metrics/requests/request-recorder.js';
 import { buildApp, type TestApp } from '../support/build-app.js';
 import { eventually } from '../support/eventually.js';
 
@@ -121,6 +122,32 @@ describe('health over HTTP', () => {
     });
     const user = await test.signIn('user');
     expect((await test.request('GET', '/api/health?type=detailed', { as: user.token })).status).toBe(403);
+  });
+
+  it('writes refusals of routes outside the API down as those inside it, and knows who called', async () => {
+    const user = await test.signIn('user');
+    for (const path of ['/api/health?type=metrics', '/metrics']) {
+      expect((await test.request('GET', path)).status).toBe(401);
+      expect((await test.request('GET', path, { as: user.token })).status).toBe(403);
+      expect((await test.request('GET', path, { as: test.adminToken })).status).toBe(200);
+    }
+    const active = test.app.get(RequestRecorder).activeUsers();
+    expect(active.map(({ id }) => id)).toContain(user.id);
+    await eventually(async () => {
+      const { body } = await admin('GET', '/api/v1/audit?kind=security&limit=100');
+      const seen = body.items.map(
+        ({ actor, action, code }: Record<string, string>) => `${actor} ${action} ${code}`,
+      );
+      expect(seen).toEqual(
+        expect.arrayContaining([
+          'null GET /api/health UNAUTHENTICATED',
+          `user:${user.id} GET /api/health FORBIDDEN`,
+          'null GET /metrics UNAUTHENTICATED',
+          `user:${user.id} GET /metrics FORBIDDEN`,
+        ]),
+      );
+      return true;
+    }, 15_000);
   });
 
   it('tells the uptime of each component', async () => {

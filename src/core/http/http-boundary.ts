@@ -1,14 +1,10 @@
 import { HttpStatus, Inject, Injectable, RequestMethod } from '@nestjs/common';
-import { DiscoveryService, MetadataScanner, ModuleRef } from '@nestjs/core';
+import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { authorize } from '../access/access.policy.js';
-import { AuditLog } from '../access/audit.port.js';
-import { Authenticator } from '../access/authenticator.port.js';
-import { principalName, type Principal } from '../access/principal.js';
-import { Clock } from '../clock/clock.js';
-import { UnauthenticatedError, ValidationFailedError, VigiaError } from '../errors/errors.js';
+import type { Principal } from '../access/principal.js';
+import { ValidationFailedError, VigiaError } from '../errors/errors.js';
 import { sendProblem } from '../errors/problem.filter.js';
-import { credentialsOf } from './credentials.js';
+import { Admission } from './admission.js';
 import { REST_CONTROLLER } from './rest-controller.decorator.js';
 import { routePolicyOf, type RoutePolicy } from './route-policy.js';
 
@@ -32,14 +28,10 @@ const ROUTE_CONFIG = '__fastify_route_config__';
  */
 @Injectable()
 export class HttpBoundary {
-  private authenticator: Authenticator | undefined;
-  private auditLog: AuditLog | undefined;
-
   constructor(
     @Inject(DiscoveryService) private readonly discovery: DiscoveryService,
     private readonly scanner: MetadataScanner,
-    private readonly moduleRef: ModuleRef,
-    private readonly clock: Clock,
+    private readonly admission: Admission,
   ) {}
 
   /**
@@ -58,8 +50,6 @@ export class HttpBoundary {
 
   /** Call once, before Nest registers its routes. */
   install(fastify: FastifyInstance): void {
-    this.authenticator = this.find(Authenticator);
-    this.auditLog = this.find(AuditLog);
     this.describeRoutes();
     fastify.decorateRequest('principal', undefined);
     fastify.addHook('onRequest', async (request, reply) => this.admit(request, reply));
@@ -70,14 +60,6 @@ export class HttpBoundary {
         sendProblem(error, request, reply); // a surrounding app's own filter knows no problem documents
       }
     });
-  }
-
-  private find<T>(port: abstract new (...args: never[]) => T): T | undefined {
-    try {
-      return this.moduleRef.get<T>(port, { strict: false });
-    } catch {
-      return undefined; // nobody bound it: routes that need a principal then refuse every call
-    }
   }
 
   /** Hands each handler's policy to Fastify's route config, where the hooks find it without a lookup. */
@@ -95,35 +77,13 @@ export class HttpBoundary {
     if (!policy) return; // a route of the surrounding application
     void reply.header('X-Request-Id', request.id);
     try {
-      if (policy.access.kind === 'role') await this.identify(request, policy);
+      await this.admission.admit(request, policy.access);
       refuseUndeclaredQuery(request, policy);
       refuseContentEncoding(request);
       refuseBodyOfGet(request);
     } catch (error) {
-      this.noteRefusal(error, request);
       sendProblem(error, request, reply);
     }
-  }
-
-  private async identify(request: FastifyRequest, { access }: RoutePolicy): Promise<void> {
-    if (!this.authenticator) throw new UnauthenticatedError('no authenticator is configured');
-    request.principal = await this.authenticator.authenticate(credentialsOf(request.headers));
-    authorize(access, request.principal);
-  }
-
-  private noteRefusal(error: unknown, request: FastifyRequest): void {
-    if (!(error instanceof VigiaError) || (error.status !== 401 && error.status !== 403)) return;
-    this.auditLog?.note({
-      atMs: this.clock.now(),
-      actor: request.principal ? principalName(request.principal) : null,
-      action: `${request.method} ${request.routeOptions.url ?? ''}`,
-      kind: 'security',
-      target: null,
-      ip: request.ip,
-      requestId: request.id,
-      result: 'refused',
-      code: error.code,
-    });
   }
 }
 

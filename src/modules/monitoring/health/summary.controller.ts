@@ -1,15 +1,11 @@
 import { Get, Header, Query, Req, Res } from '@nestjs/common';
-import { ModuleRef } from '@nestjs/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import {
+  Admission,
   Answers,
-  Authenticator,
-  authorize,
-  credentialsOf,
   NotFoundError,
   Public,
   RestController,
-  UnauthenticatedError,
   type AccessPolicy,
 } from '../../../core/index.js';
 import { Collector } from '../metrics/collector.js';
@@ -28,7 +24,7 @@ export class SummaryController {
   constructor(
     private readonly health: HealthService,
     private readonly collector: Collector,
-    private readonly moduleRef: ModuleRef,
+    private readonly admission: Admission,
   ) {}
 
   @Get()
@@ -43,24 +39,11 @@ export class SummaryController {
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<object> {
-    if (type !== 'basic') await this.identify(request);
+    if (type !== 'basic') await this.admission.admit(request, VIEWER);
     if (type === 'metrics') return this.collector.latest;
     if (type === 'alerts' || type === 'cache') throw new NotFoundError(`health of type ${type}`);
     const health = type === 'detailed' ? this.health.detailed() : this.health.basic();
     void reply.status(httpStatusOf(health.status));
     return health;
-  }
-
-  private async identify(request: FastifyRequest): Promise<void> {
-    const principal = await this.authenticator().authenticate(credentialsOf(request.headers));
-    authorize(VIEWER, principal);
-  }
-
-  private authenticator(): Authenticator {
-    try {
-      return this.moduleRef.get(Authenticator, { strict: false });
-    } catch (error) {
-      throw new UnauthenticatedError('no authenticator is configured', { cause: error });
-    }
   }
 }

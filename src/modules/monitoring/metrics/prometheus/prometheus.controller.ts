@@ -1,20 +1,19 @@
-import { Get, Header, Inject, Req } from '@nestjs/common';
-import { ModuleRef } from '@nestjs/core';
+import { Get, Header, Req } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import {
+  Admission,
   Answers,
-  Authenticator,
-  authorize,
-  credentialsOf,
   isWithin,
   parseCidrs,
   Public,
   RestController,
-  UnauthenticatedError,
+  type AccessPolicy,
   type Cidr,
 } from '../../../../core/index.js';
 import { MonitoringOptions } from '../../monitoring.options.js';
 import { PrometheusExposition } from './exposition.js';
+
+const VIEWER: AccessPolicy = { kind: 'role', role: 'viewer', orAnyKey: false };
 
 /**
  * `/metrics`, outside the API's prefix. Public to the HTTP boundary, because an allowed address needs
@@ -26,7 +25,7 @@ export class PrometheusController {
 
   constructor(
     private readonly exposition: PrometheusExposition,
-    @Inject(ModuleRef) private readonly moduleRef: ModuleRef,
+    private readonly admission: Admission,
     options: MonitoringOptions,
   ) {
     this.allowed = parseCidrs(options.metricsAllowedCidrs ?? []);
@@ -37,22 +36,7 @@ export class PrometheusController {
   @Answers(200, 'Metrics of this instance in the Prometheus text format')
   @Header('Content-Type', 'text/plain; version=0.0.4; charset=utf-8')
   async scrape(@Req() request: FastifyRequest): Promise<string> {
-    if (!isWithin(request.ip, this.allowed)) await this.admit(request);
+    if (!isWithin(request.ip, this.allowed)) await this.admission.admit(request, VIEWER);
     return this.exposition.text();
-  }
-
-  private async admit(request: FastifyRequest): Promise<void> {
-    const authenticator = this.authenticator();
-    if (!authenticator) throw new UnauthenticatedError('no authenticator is configured');
-    request.principal = await authenticator.authenticate(credentialsOf(request.headers));
-    authorize({ kind: 'role', role: 'viewer', orAnyKey: false }, request.principal);
-  }
-
-  private authenticator(): Authenticator | undefined {
-    try {
-      return this.moduleRef.get<Authenticator>(Authenticator, { strict: false });
-    } catch {
-      return undefined; // nobody bound one: then only allowed addresses may read
-    }
   }
 }
