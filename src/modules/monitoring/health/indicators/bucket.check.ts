@@ -20,7 +20,10 @@ export function bucketCheck({ bucket, endpoint, region = 'us-east-1' }: Bucket):
     };
   };
   return async ({ signal }) => {
-    ready ??= open();
+    ready ??= open().catch((error: unknown) => {
+      ready = undefined; // a failure to load the SDK or its settings may pass
+      throw error;
+    });
     const { client, command } = await ready;
     try {
       await client.send(command, { abortSignal: signal });

@@ -19,7 +19,7 @@ describe('memory of a container', () => {
         [`${CG}/kubepods/memory.max`]: `${8 * GB}\n`,
       }),
     );
-    expect(await cgroup.memory(HOST_BYTES)).toEqual({ limitBytes: 2 * GB, usedBytes: GB * 0.75 });
+    expect(await cgroup.memory(HOST_BYTES)).toMatchObject({ limitBytes: 2 * GB, usedBytes: GB * 0.75 });
   });
 
   it('is the limit of a group above, with the use of that group, when that one is the tightest', async () => {
@@ -32,7 +32,7 @@ describe('memory of a container', () => {
         [`${CG}/pod/memory.current`]: `${GB / 2}\n`,
       }),
     );
-    expect(await cgroup.memory(HOST_BYTES)).toEqual({ limitBytes: GB, usedBytes: GB / 2 });
+    expect(await cgroup.memory(HOST_BYTES)).toMatchObject({ limitBytes: GB, usedBytes: GB / 2 });
   });
 
   it('is found at the root of the mount where the path of the host is not visible', async () => {
@@ -43,7 +43,7 @@ describe('memory of a container', () => {
         [`${CG}/memory.current`]: '1000\n',
       }),
     );
-    expect(await cgroup.memory(HOST_BYTES)).toEqual({ limitBytes: GB, usedBytes: 1000 });
+    expect(await cgroup.memory(HOST_BYTES)).toMatchObject({ limitBytes: GB, usedBytes: 1000 });
   });
 
   it('is read from cgroup v1 where v2 says nothing', async () => {
@@ -56,7 +56,7 @@ describe('memory of a container', () => {
         [`${CG}/memory/memory.limit_in_bytes`]: NO_LIMIT_V1,
       }),
     );
-    expect(await cgroup.memory(HOST_BYTES)).toEqual({ limitBytes: GB, usedBytes: 3000 });
+    expect(await cgroup.memory(HOST_BYTES)).toMatchObject({ limitBytes: GB, usedBytes: 3000 });
   });
 
   it.each(['max\n', NO_LIMIT_V1, `${HOST_BYTES}\n`])('is none when the kernel says %j', async (limit) => {

@@ -5,6 +5,11 @@ export interface ContainerMemory {
   readonly limitBytes: number;
   /** Without the page cache that the kernel would drop first, as `docker stats` counts; null if unreadable. */
   readonly usedBytes: number | null;
+  /** Page cache of the container's files; null if unreadable, as are the next two. */
+  readonly cachedBytes: number | null;
+  readonly swapUsedBytes: number | null;
+  /** How much it may swap; Infinity where only the host sets a bound. */
+  readonly swapLimitBytes: number | null;
 }
 
 /** CPU of the container this process runs in. */
@@ -39,6 +44,18 @@ export function limitBelow(limit: number | null, whole: number): number | null {
   return limit !== null && limit > 0 && limit < whole ? limit : null;
 }
 
+interface MemoryNames {
+  readonly usageFile: string;
+  /** Fields of `memory.stat`. */
+  readonly reclaimable: string;
+  readonly cached: string;
+}
+const V2_MEMORY = { usageFile: 'memory.current', reclaimable: 'inactive_file', cached: 'file' };
+const V1_MEMORY = {
+  ...{ usageFile: 'memory.usage_in_bytes', reclaimable: 'total_inactive_file', cached: 'total_cache' },
+};
+type Swap = Pick<ContainerMemory, 'swapUsedBytes' | 'swapLimitBytes'>;
+
 const MAX_DEPTH = 16;
 const ROOT = '/sys/fs/cgroup';
 
@@ -63,12 +80,12 @@ export class Cgroup {
     const v2 = await this.least(await this.foldersV2(), async (folder) =>
       bound(numberIn(await this.read(`${folder}/memory.max`))),
     );
-    if (v2) return this.memoryOf(v2, 'memory.current', 'inactive_file');
+    if (v2) return { ...(await this.memoryOf(v2, V2_MEMORY)), ...(await this.swapV2(v2)) };
     const v1Folders = await this.foldersV1('memory');
     const v1 = await this.least(v1Folders, async (folder) =>
       bound(numberIn(await this.read(`${folder}/memory.limit_in_bytes`))),
     );
-    return v1 && this.memoryOf(v1, 'memory.usage_in_bytes', 'total_inactive_file');
+    return v1 && { ...(await this.memoryOf(v1, V1_MEMORY)), ...(await this.swapV1(v1)) };
   }
 
   /** @param cores of the host, from which on a quota is none */
@@ -89,16 +106,41 @@ export class Cgroup {
 
   private async memoryOf(
     { folder, limit }: Found,
-    usageFile: string,
-    reclaimable: string,
-  ): Promise<ContainerMemory> {
+    { usageFile, reclaimable, cached }: MemoryNames,
+  ): Promise<Pick<ContainerMemory, 'limitBytes' | 'usedBytes' | 'cachedBytes'>> {
     const [usage, stat] = await Promise.all([
       this.read(`${folder}/${usageFile}`),
       this.read(`${folder}/memory.stat`),
     ]);
     const bytes = numberIn(usage);
     const cache = fieldIn(stat, `${reclaimable} `) ?? 0;
-    return { limitBytes: limit, usedBytes: bytes === null ? null : Math.max(0, bytes - cache) };
+    return {
+      limitBytes: limit,
+      usedBytes: bytes === null ? null : Math.max(0, bytes - cache),
+      cachedBytes: fieldIn(stat, `${cached} `),
+    };
+  }
+
+  private async swapV2({ folder }: Found): Promise<Swap> {
+    const [used, limit] = await Promise.all([
+      this.read(`${folder}/memory.swap.current`),
+      this.read(`${folder}/memory.swap.max`),
+    ]);
+    const unlimited = limit?.trim() === 'max';
+    return { swapUsedBytes: numberIn(used), swapLimitBytes: unlimited ? Infinity : numberIn(limit) };
+  }
+
+  /** Version 1 counts memory and swap together, where it accounts for swap at all. */
+  private async swapV1({ folder, limit }: Found): Promise<Swap> {
+    const [stat, together] = await Promise.all([
+      this.read(`${folder}/memory.stat`),
+      this.read(`${folder}/memory.memsw.limit_in_bytes`),
+    ]);
+    const both = numberIn(together);
+    return {
+      swapUsedBytes: fieldIn(stat, 'total_swap '),
+      swapLimitBytes: both === null ? null : Math.max(0, both - limit),
+    };
   }
 
   private async quotaV1(folder: string): Promise<number | null> {

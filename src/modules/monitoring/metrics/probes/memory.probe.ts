@@ -17,20 +17,17 @@ export class MemoryProbe {
     const host = { total: bytes('MemTotal'), available: bytes('MemAvailable') };
     const container = host.total === null ? null : await this.containerOf(host.total);
     const swapTotal = bytes('SwapTotal');
-    return {
-      ...(container ? inContainer(container, host.available) : onHost(host)),
-      swapTotal,
-      swapUsed: minus(swapTotal, bytes('SwapFree')),
-      limitBytes: container?.limitBytes ?? null,
-      cachedBytes: bytes('Cached'),
-    };
+    if (container) return inContainer(container, host.available, swapTotal);
+    const swapUsed = minus(swapTotal, bytes('SwapFree'));
+    return { ...onHost(host), swapTotal, swapUsed, limitBytes: null, cachedBytes: bytes('Cached') };
   }
 
   private async containerOf(totalBytes: number): Promise<ContainerMemory | null> {
     const container = await this.cgroup.memory(totalBytes);
     if (container) return container;
     const limitBytes = limitBelow(this.constrainedBytes(), totalBytes);
-    return limitBytes === null ? null : { limitBytes, usedBytes: null };
+    if (limitBytes === null) return null;
+    return { limitBytes, usedBytes: null, cachedBytes: null, swapUsedBytes: null, swapLimitBytes: null };
   }
 }
 
@@ -42,10 +39,25 @@ function onHost({ total, available }: Pick<Usage, 'total' | 'available'>): Usage
 }
 
 /** The host may run out before the container does. */
-function inContainer({ limitBytes, usedBytes }: ContainerMemory, hostAvailable: number | null): Usage {
+function inContainer(
+  { limitBytes, usedBytes, ...container }: ContainerMemory,
+  hostAvailable: number | null,
+  hostSwapTotal: number | null,
+): Snapshot['memory'] {
   const left = minus(limitBytes, usedBytes);
   const available = left === null ? null : Math.max(0, Math.min(left, hostAvailable ?? left));
-  return { used: usedBytes, total: limitBytes, available, percentage: percent(usedBytes, limitBytes) };
+  const { swapLimitBytes, swapUsedBytes, cachedBytes } = container;
+  return {
+    used: usedBytes,
+    total: limitBytes,
+    available,
+    percentage: percent(usedBytes, limitBytes),
+    swapTotal:
+      swapLimitBytes === null || hostSwapTotal === null ? null : Math.min(swapLimitBytes, hostSwapTotal),
+    swapUsed: swapUsedBytes,
+    limitBytes,
+    cachedBytes,
+  };
 }
 
 function kibibytes(value: number | null): number | null {
