@@ -125,7 +125,8 @@ describe('the history of components', () => {
   });
   const fail = () => Promise.reject(new Error('away'));
 
-  it('keeps a bounded number of intervals for a database that stays away, and counts what it forgets', () => {
+  it('keeps a bounded number of intervals for a database that stays away, and says what it forgets', async () => {
+    const warnings = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
     const { clock, component, history } = setUp();
     for (let i = 0; i < MAX_WAITING_INTERVALS + 11; i++) {
       history.see({
@@ -138,6 +139,12 @@ describe('the history of components', () => {
       clock.advance(1_000);
     }
     expect(history.forgotten).toBe(10);
+    await history.flush(db.database, 'own');
+    expect(warnings.mock.calls.map(String)).toEqual([
+      expect.stringContaining('the oldest become unknown'),
+      '10 status changes were forgotten while the database was away',
+    ]);
+    warnings.mockRestore();
   });
 
   it('confirms an unchanged component at most every 30 s', async () => {

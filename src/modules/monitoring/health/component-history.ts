@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import { Clock, Instance, type Queryable } from '../../../core/index.js';
 import type { ComponentStatus } from './health.types.js';
@@ -36,6 +36,7 @@ interface OpenInterval extends StatusRow {
  */
 @Injectable()
 export class ComponentHistory {
+  private readonly logger = new Logger(ComponentHistory.name);
   private readonly open = new Map<string, OpenInterval>();
   private closed: OpenInterval[] = [];
   private outside = new Set<string>();
@@ -92,6 +93,10 @@ export class ComponentHistory {
     );
     if (closed.length + due.length === 0) return;
     await this.store.save(tx, [...closed, ...due]);
+    if (scope === 'own' && this.forgotten > 0) {
+      this.logger.warn(`${this.forgotten} status changes were forgotten while the database was away`);
+      this.forgotten = 0;
+    }
     const done = new Set(closed);
     this.closed = this.closed.filter((one) => !done.has(one));
     for (const one of due) one.flushedMs = nowMs;
@@ -138,6 +143,10 @@ export class ComponentHistory {
     this.closed.push(open);
     if (this.closed.length <= MAX_WAITING_INTERVALS) return;
     this.closed.shift();
+    if (this.forgotten === 0)
+      this.logger.warn(
+        `${MAX_WAITING_INTERVALS} status changes wait for the database; the oldest become unknown`,
+      );
     this.forgotten += 1;
   }
 }
