@@ -26,7 +26,7 @@ export { ProblemFilter, sendProblem } from './errors/problem.filter.js';
 export { toProblem, type Problem } from './errors/problem.js';
 export { EventBus } from './events/event-bus.js';
 export { Admission } from './http/admission.js';
-export { Answers } from './http/answers.decorator.js';
+export { Answers, Fails } from './http/answers.decorator.js';
 export { credentialsOf } from './http/credentials.js';
 export { decodeCursor, encodeCursor, toPage, type Page } from './http/cursor.js';
 export { requestIdOf } from './http/request-id.js';

@@ -13,3 +13,9 @@ export function Answers(status: number, summary: string, schema?: z.ZodType): Me
     ApiResponse({ status, description: summary, ...(schema && { standardSchema: schema }) }),
   );
 }
+
+/** Says in which case a route fails in a way of its own, beside the failures that all routes share. */
+export function Fails(status: number, when: string): MethodDecorator {
+  const schema = { $ref: '#/components/schemas/Problem' };
+  return ApiResponse({ status, description: when, content: { 'application/problem+json': { schema } } });
+}

@@ -1,6 +1,7 @@
 import { Body, Delete, Get, Param, Post, Query } from '@nestjs/common';
 import {
   Answers,
+  Fails,
   Audited,
   CurrentPrincipal,
   RestController,
@@ -35,6 +36,7 @@ export class ApiKeysController {
   @Post()
   @Audited('apiKey.create')
   @Answers(201, 'Makes an API key; its text is in this answer and nowhere else', newApiKeyAnswer)
+  @Fails(409, 'API_KEY_LIMIT: there are 1,000 already')
   async create(
     @Body({ schema: createApiKeyBody }) body: CreateApiKeyBody,
     @CurrentPrincipal() caller: Principal,

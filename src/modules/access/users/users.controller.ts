@@ -1,5 +1,5 @@
 import { Body, Delete, Get, Param, Patch, Post, Query } from '@nestjs/common';
-import { Answers, Audited, RestController, Roles, type Page } from '../../../core/index.js';
+import { Answers, Fails, Audited, RestController, Roles, type Page } from '../../../core/index.js';
 import {
   createUserBody,
   idParams,
@@ -32,6 +32,7 @@ export class UsersController {
   @Post()
   @Audited('user.create')
   @Answers(201, 'Makes a user who signs in with a password', userAnswer)
+  @Fails(409, 'CONFLICT: the e-mail address is taken')
   async create(@Body({ schema: createUserBody }) body: CreateUserBody): Promise<UserAnswer> {
     return toUserAnswer(await this.users.create(body));
   }
@@ -46,6 +47,10 @@ export class UsersController {
   @Patch(':id')
   @Audited('user.update', { target: 'id' })
   @Answers(200, 'Changes a user; a new password or `active: false` ends all sessions', userAnswer)
+  @Fails(
+    409,
+    'CONFLICT: the e-mail address is taken; LAST_ADMIN: nobody would be left to administer; EXTERNAL_USER: another issuer decides',
+  )
   async update(
     @Param({ schema: idParams }) { id }: IdParams,
     @Body({ schema: updateUserBody }) body: UpdateUserBody,
@@ -56,6 +61,7 @@ export class UsersController {
   @Delete(':id')
   @Audited('user.delete', { target: 'id' })
   @Answers(204, 'Removes a user and ends all sessions; the audit log keeps the id')
+  @Fails(409, 'LAST_ADMIN: nobody would be left to administer')
   remove(@Param({ schema: idParams }) { id }: IdParams): Promise<void> {
     return this.users.remove(id);
   }

@@ -1,5 +1,5 @@
 import { Body, Delete, Get, Param, Post, Put, Query } from '@nestjs/common';
-import { Answers, Audited, RestController, Roles, type Page } from '../../../core/index.js';
+import { Answers, Fails, Audited, RestController, Roles, type Page } from '../../../core/index.js';
 import {
   checkAnswer,
   checkBody,
@@ -29,6 +29,7 @@ export class ChecksController {
   @Post()
   @Audited('check.create')
   @Answers(200, 'Watches one more outside target, from now on', checkAnswer)
+  @Fails(409, 'CONFLICT: the name is taken; LIMIT_REACHED: there are 200 already')
   create(@Body({ schema: checkBody }) body: CheckBody): Promise<CheckAnswer> {
     return this.checks.create(body);
   }
@@ -36,6 +37,7 @@ export class ChecksController {
   @Put(':id')
   @Audited('check.replace', { target: 'id' })
   @Answers(200, 'Replaces an outside target', checkAnswer)
+  @Fails(409, 'CONFLICT: the name is taken')
   replace(
     @Param({ schema: checkParams }) { id }: CheckParams,
     @Body({ schema: checkBody }) body: CheckBody,

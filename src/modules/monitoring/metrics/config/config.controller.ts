@@ -1,5 +1,5 @@
 import { Body, Get, Put } from '@nestjs/common';
-import { Answers, Audited, RestController, Roles } from '../../../../core/index.js';
+import { Answers, Fails, Audited, RestController, Roles } from '../../../../core/index.js';
 import { configAnswer, configBody, type ConfigBody, type MonitoringSettings } from './config.dto.js';
 import { MonitoringConfig } from './monitoring-config.js';
 
@@ -19,6 +19,7 @@ export class ConfigController {
   @Roles('admin')
   @Audited('monitoring.config')
   @Answers(200, 'Replaces the stored configuration; what is left out returns to its default', configAnswer)
+  @Fails(409, 'CONFLICT: it was changed since the given version was read')
   replace(@Body({ schema: configBody }) body: ConfigBody): Promise<MonitoringSettings> {
     return this.config.replace(body);
   }

@@ -3,6 +3,7 @@ import type { FastifyRequest } from 'fastify';
 import {
   Admission,
   Answers,
+  Fails,
   isWithin,
   parseCidrs,
   Public,
@@ -34,6 +35,8 @@ export class PrometheusController {
   @Get()
   @Public()
   @Answers(200, 'Metrics of this instance in the Prometheus text format')
+  @Fails(401, 'Without a credential, from an address that METRICS_ALLOWED_CIDRS does not list')
+  @Fails(403, 'The role viewer is needed')
   @Header('Content-Type', 'text/plain; version=0.0.4; charset=utf-8')
   async scrape(@Req() request: FastifyRequest): Promise<string> {
     if (!isWithin(request.ip, this.allowed)) await this.admission.admit(request, VIEWER);

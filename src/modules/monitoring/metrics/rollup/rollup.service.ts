@@ -29,7 +29,7 @@ export class RollupService implements OnApplicationBootstrap {
     leases: Leases,
     instance: Instance,
   ) {
-    const options = { name: LEASE, holder: `${instance.id}/${instance.bootId}`, intervalMs: INTERVAL_MS };
+    const options = { name: LEASE, holder: instance.holder, intervalMs: INTERVAL_MS };
     this.loop = new LeaderLoop(options, leases, clock, async (lease) => void (await this.run(lease)));
   }
 
