@@ -4,7 +4,7 @@ import { OutsideWatcher } from '../../src/modules/monitoring/checks/outside-watc
 import { OutsideChecksStore } from '../../src/modules/monitoring/checks/stores/outside-checks.store.js';
 import { CheckRunner } from '../../src/modules/monitoring/health/check-runner.js';
 import { openDatabase } from '../../src/core/database/open-database.js';
-import { Database } from '../../src/core/index.js';
+import type { Database } from '../../src/core/index.js';
 import { buildApp, type TestApp } from '../support/build-app.js';
 import { eventually } from '../support/eventually.js';
 import { TcpProxy } from '../support/tcp-proxy.js';

@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import {
   Admission,
   Answers,
+  Fails,
   NotFoundError,
   Public,
   RestController,
@@ -34,6 +35,8 @@ export class SummaryController {
     200,
     'The documents of monitoring by type: basic is open, the others need a viewer; 503 while critical or down',
   )
+  @Fails(401, 'Without a credential, for a type other than basic')
+  @Fails(403, 'The role viewer is needed for a type other than basic')
   async show(
     @Query({ schema: summaryQuery }) { type }: SummaryQuery,
     @Req() request: FastifyRequest,
