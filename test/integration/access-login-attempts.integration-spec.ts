@@ -2,7 +2,7 @@ import { PostgresLoginAttempts } from '../../src/modules/access/login-attempts/p
 import { RateLimitedError } from '../../src/core/errors/errors.js';
 import { LoginAttempts } from '../../src/modules/access/login-attempts/login-attempts.port.js';
 import type { AttemptTicket } from '../../src/modules/access/login-attempts/login-attempts.port.js';
-import { MAX_IN_LINE, PasswordGate } from '../../src/modules/access/login-attempts/password-gate.js';
+import { MAX_IN_LINE_PER_CLIENT, PasswordGate } from '../../src/modules/access/login-attempts/password-gate.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { openTestDatabase } from '../support/test-database.js';
 
@@ -76,11 +76,11 @@ describe(PasswordGate.name, () => {
       return true;
     };
     const call = (ip: string) => gate.guard({ account: 'a', ip }, check).catch((error: Error) => error.name);
-    const calls = Array.from({ length: 10 + MAX_IN_LINE + 5 }, () => call('192.0.2.1'));
+    const calls = Array.from({ length: 10 + MAX_IN_LINE_PER_CLIENT + 5 }, () => call('192.0.2.1'));
     const another = call('192.0.2.2'); // does not stand in that line
     open();
     const answers = await Promise.all(calls);
-    expect(answers.filter((answer) => answer === true)).toHaveLength(10 + MAX_IN_LINE);
+    expect(answers.filter((answer) => answer === true)).toHaveLength(10 + MAX_IN_LINE_PER_CLIENT);
     expect(answers.filter((answer) => answer === 'RateLimitedError')).toHaveLength(5);
     expect([await another, most]).toEqual([true, 11]);
     expect(await call('192.0.2.1')).toBe(true);
