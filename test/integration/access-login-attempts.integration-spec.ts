@@ -2,7 +2,10 @@ import { PostgresLoginAttempts } from '../../src/modules/access/login-attempts/p
 import { RateLimitedError } from '../../src/core/errors/errors.js';
 import { LoginAttempts } from '../../src/modules/access/login-attempts/login-attempts.port.js';
 import type { AttemptTicket } from '../../src/modules/access/login-attempts/login-attempts.port.js';
-import { MAX_IN_LINE_PER_CLIENT, PasswordGate } from '../../src/modules/access/login-attempts/password-gate.js';
+import {
+  MAX_IN_LINE_PER_CLIENT,
+  PasswordGate,
+} from '../../src/modules/access/login-attempts/password-gate.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { openTestDatabase } from '../support/test-database.js';
 
