@@ -176,7 +176,8 @@ async function fillPeers() {
   await database.query(
     `CREATE TABLE peer.narrow (metric smallint NOT NULL, at timestamptz NOT NULL, value real NOT NULL)`,
   );
-  const session = await database.session();
+  const session = new pg.Client({ connectionString: url });
+  await session.connect();
   await session.query('SET statement_timeout = 0');
   await session.query(
     `INSERT INTO peer.jsonb SELECT at, 'bench:3000', (SELECT jsonb_object_agg('group.metric_name_' || i, round((random() * 1000)::numeric, 3)) FROM generate_series(1, ${METRICS}) i WHERE at IS NOT NULL) FROM ${ticks}`,
@@ -188,7 +189,7 @@ async function fillPeers() {
   );
   await session.query('CREATE INDEX ON peer.narrow (metric, at)');
   await session.query('VACUUM ANALYZE peer.jsonb, peer.narrow');
-  session.release();
+  await session.end();
 }
 
 async function printSizes() {
