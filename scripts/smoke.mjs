@@ -1,12 +1,13 @@
 // Starts the built service as a stranger would: a new data folder, nothing else, and asks it for this
 // machine's numbers. Prints what a first and a later start take.
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '..');
 const dataDirectory = mkdtempSync(join(tmpdir(), 'vigia-smoke-'));
+chmodSync(dataDirectory, 0o755); // as root the server runs as another user; else its data would stay behind elsewhere
 const READY_WITHIN_MS = 30_000;
 const METRICS_WITHIN_MS = 20_000;
 

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtemp } from 'node:fs/promises';
+import { chmod, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -97,6 +97,8 @@ export class VigiaProcess {
 }
 
 /** A data folder that a server running as another user can reach. */
-export function dataFolder(): Promise<string> {
-  return mkdtemp(join(tmpdir(), 'vigia-chaos-'));
+export async function dataFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'vigia-chaos-'));
+  await chmod(folder, 0o755); // mkdtemp makes 0700, which only the owner can enter
+  return folder;
 }
